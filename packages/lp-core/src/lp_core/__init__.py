@@ -1,0 +1,64 @@
+"""Typed interfaces shared by every lp package, and the way to find implementations.
+
+This module needs numpy only; the tensor protocols are in `lp_core.tensors`, the conformance suites in `lp_core.testing`.
+"""
+
+from lp_core.configs import (
+    AugmentationConfig,
+    BackboneConfig,
+    HeadConfig,
+    LabelFormatConfig,
+    LossConfig,
+    PredictorConfig,
+    TargetGeneratorConfig,
+)
+from lp_core.coordinates import Resize, Size
+from lp_core.errors import ConfigError, DataError, LpError, PluginError, UnknownNameError
+from lp_core.labels import NOT_LABELED, OCCLUDED, VISIBLE, LabelFormat, LabelSet, PoseTable
+from lp_core.registry import (
+    REGISTRIES,
+    PartInfo,
+    Registry,
+    augmentations,
+    backbones,
+    heads,
+    label_formats,
+    losses,
+    nearest,
+    predictors,
+    target_generators,
+)
+
+__all__ = [
+    "NOT_LABELED",
+    "OCCLUDED",
+    "REGISTRIES",
+    "VISIBLE",
+    "AugmentationConfig",
+    "BackboneConfig",
+    "ConfigError",
+    "DataError",
+    "HeadConfig",
+    "LabelFormat",
+    "LabelFormatConfig",
+    "LabelSet",
+    "LossConfig",
+    "LpError",
+    "PartInfo",
+    "PluginError",
+    "PoseTable",
+    "PredictorConfig",
+    "Registry",
+    "Resize",
+    "Size",
+    "TargetGeneratorConfig",
+    "UnknownNameError",
+    "augmentations",
+    "backbones",
+    "heads",
+    "label_formats",
+    "losses",
+    "nearest",
+    "predictors",
+    "target_generators",
+]

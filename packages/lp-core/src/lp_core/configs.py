@@ -1,0 +1,95 @@
+"""How parts are chosen: one config dataclass per part, nominal, so that a loss cannot be put in a head's slot.
+
+Subclasses are `@dataclass(slots=True, kw_only=True)`, check their values in `__post_init__` (raise `ConfigError`), and
+import heavy libraries inside `build` only.
+"""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lp_core.coordinates import Size
+    from lp_core.labels import LabelFormat
+    from lp_core.tensors import Augmentation, Backbone, Head, Loss, Predictor, TargetGenerator
+
+
+@dataclass(slots=True, kw_only=True)
+class BackboneConfig(abc.ABC):
+    """Chooses a feature extractor."""
+
+    @abc.abstractmethod
+    def build(self, image_size: Size) -> Backbone:
+        """Build it for images of `image_size` (height, width)."""
+
+
+@dataclass(slots=True, kw_only=True)
+class HeadConfig(abc.ABC):
+    """Chooses a head together with its target generator and predictor."""
+
+    @property
+    @abc.abstractmethod
+    def supervised_loss(self) -> str:
+        """Name in `lp.losses` of the loss that trains this head on labels."""
+
+    @property
+    @abc.abstractmethod
+    def model_type(self) -> str:
+        """The reference's name of this kind of model; predictions are written by scorer `<model_type>_tracker`."""
+
+    @abc.abstractmethod
+    def build(self, *, channels: int, stride: int, num_keypoints: int, image_size: Size) -> Head:
+        """Build it for features of `channels` at `stride` input pixels per feature pixel."""
+
+
+@dataclass(slots=True, kw_only=True)
+class TargetGeneratorConfig(abc.ABC):
+    """Chooses how labels become training targets."""
+
+    @abc.abstractmethod
+    def build(self, *, image_size: Size, stride: float) -> TargetGenerator:
+        """Build it for input images of `image_size` and targets with one cell per `stride` input pixels."""
+
+
+@dataclass(slots=True, kw_only=True)
+class PredictorConfig(abc.ABC):
+    """Chooses how a head's outputs become keypoints."""
+
+    @abc.abstractmethod
+    def build(self, *, image_size: Size, stride: float) -> Predictor:
+        """Build it for input images of `image_size` and outputs with one cell per `stride` input pixels."""
+
+
+@dataclass(slots=True, kw_only=True)
+class LossConfig(abc.ABC):
+    """Chooses a loss.
+
+    Attributes:
+        log_weight: the loss counts with weight `1 / (2 exp(log_weight))`.
+    """
+
+    log_weight: float = 0.0
+
+    @abc.abstractmethod
+    def build(self) -> Loss:
+        """Build it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class AugmentationConfig(abc.ABC):
+    """Chooses a training augmentation."""
+
+    @abc.abstractmethod
+    def build(self, *, keypoint_names: tuple[str, ...]) -> Augmentation:
+        """Build it; names are needed by parts that swap left and right."""
+
+
+@dataclass(slots=True, kw_only=True)
+class LabelFormatConfig(abc.ABC):
+    """Chooses a layout of labeled projects."""
+
+    @abc.abstractmethod
+    def build(self) -> LabelFormat:
+        """Build it."""

@@ -1,0 +1,70 @@
+"""What every label format is read into, and every prediction table is written from. NumPy only."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float, Int
+
+NOT_LABELED, OCCLUDED, VISIBLE = 0, 1, 2  # the COCO visibility flags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSet:
+    """Labeled frames of one project.
+
+    Attributes:
+        root: folder that the image paths are relative to.
+        source: the label file it came from, for messages.
+        images: one path per frame, relative to `root`, with forward slashes, in file order.
+        keypoint_names: names in file order, unique.
+        keypoints: (x, y) in pixels of the original image; NaN = not labeled.
+        visibility: 0 not labeled, 1 occluded (position unknown or unsure), 2 visible.
+        skeleton: pairs of keypoint indices joined by a line; empty if the project names none.
+        scorer: who labeled, as the file says.
+    """
+
+    root: Path
+    source: Path
+    images: tuple[str, ...]
+    keypoint_names: tuple[str, ...]
+    keypoints: Float[np.ndarray, "frames keypoints 2"]
+    visibility: Int[np.ndarray, "frames keypoints"]
+    skeleton: tuple[tuple[int, int], ...] = ()
+    scorer: str = "lp"
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoseTable:
+    """Predicted poses of a sequence of frames.
+
+    Attributes:
+        index: one image path per row (labeled data) or frame numbers as int (video).
+        keypoints: (x, y) in pixels of the original frame; NaN = no prediction.
+        confidence: 0 to 1.
+        split: per row "train", "validation", "test" or "unused"; None for videos.
+    """
+
+    keypoint_names: tuple[str, ...]
+    index: tuple[str, ...] | tuple[int, ...]
+    keypoints: Float[np.ndarray, "frames keypoints 2"]
+    confidence: Float[np.ndarray, "frames keypoints"]
+    split: tuple[str, ...] | None = None
+    scorer: str = "heatmap_tracker"
+
+
+@runtime_checkable
+class LabelFormat(Protocol):
+    """Reads one layout of labeled projects."""
+
+    def detect(self, root: Path) -> bool:
+        """Whether `root` looks like a project of this layout. Cheap; never raises."""
+        ...
+
+    def read(self, root: Path, file: str | None = None) -> LabelSet:
+        """Read the project, or the label file named `file` in it. Raises `DataError` in one sentence."""
+        ...

@@ -1,0 +1,154 @@
+"""What parts do, in torch. Structural: an implementation need not import this module."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabeledBatch:
+    """Labeled frames as the loader hands them over.
+
+    Attributes:
+        images: RGB at input size.
+        keypoints: (x, y) in pixels of the `input` frame; NaN = not labeled.
+        visibility: 0 not labeled, 1 occluded, 2 visible.
+        index: row in the label set.
+        original_size: (height, width) of each original image.
+    """
+
+    images: UInt8[Tensor, "batch 3 height width"]
+    keypoints: Float[Tensor, "batch keypoints 2"]
+    visibility: Int[Tensor, "batch keypoints"]
+    index: Int[Tensor, " batch"]
+    original_size: Int[Tensor, "batch 2"]
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "LabeledBatch":
+        """The same batch on another device."""
+        fields = {name: getattr(self, name).to(device, non_blocking=non_blocking) for name in self.__slots__}
+        return replace(self, **fields)
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+
+@runtime_checkable
+class Backbone(Protocol):
+    """An `nn.Module` from normalised images to feature maps.
+
+    Attributes:
+        channels: feature channels.
+        stride: input pixels per feature pixel.
+        mean, std: normalisation of RGB in 0–1 that the weights expect.
+    """
+
+    channels: int
+    stride: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __call__(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]: ...
+
+
+@runtime_checkable
+class TargetGenerator(Protocol):
+    """Encodes labels as targets."""
+
+    def __call__(
+        self, keypoints: Float[Tensor, "batch keypoints 2"], visibility: Int[Tensor, "batch keypoints"]
+    ) -> dict[str, Tensor]:
+        """Labels in input pixels → targets under keys that end in `_targ`, `heatmaps_targ` for instance."""
+        ...
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """Decodes a head's outputs; differentiable in the coordinates."""
+
+    def __call__(
+        self, outputs: Mapping[str, Tensor]
+    ) -> tuple[Float[Tensor, "batch keypoints 2"], Float[Tensor, "batch keypoints"]]:
+        """Outputs → keypoints in input pixels, confidence in 0–1."""
+        ...
+
+
+@runtime_checkable
+class Head(Protocol):
+    """An `nn.Module` from features to outputs under keys that end in `_pred`, with the pair that encodes and decodes."""
+
+    target_generator: TargetGenerator
+    predictor: Predictor
+
+    def __call__(self, features: Float[Tensor, "batch channels h w"]) -> dict[str, Tensor]: ...
+
+
+@runtime_checkable
+class Loss(Protocol):
+    """A scalar objective that picks what it needs from the step's outputs by name.
+
+    Attributes:
+        name: its name in logs.
+        needs: keys that must be among the inputs.
+        weight: `1 / (2 exp(log_weight))`.
+    """
+
+    name: str
+    needs: ClassVar[frozenset[str]]
+    weight: float
+
+    def __call__(self, *, stage: str, **inputs: Tensor) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """The *unweighted* scalar, and what to log under keys that start with `stage`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmented:
+    """What an augmentation returns.
+
+    Attributes:
+        images: RGB in 0–255, float, at the size that came in.
+        keypoints: (x, y) moved with the images; NaN where not labeled or moved out of the image.
+        visibility: 0 where the keypoint is gone.
+        transforms: affine maps, un-augmented input pixels → augmented input pixels; their inverse maps predictions back.
+            A keypoint permutation by flips is not part of them.
+    """
+
+    images: Float[Tensor, "batch 3 height width"]
+    keypoints: Float[Tensor, "batch keypoints 2"]
+    visibility: Int[Tensor, "batch keypoints"]
+    transforms: Float[Tensor, "batch 2 3"]
+
+
+@runtime_checkable
+class Augmentation(Protocol):
+    """Changes a batch of images and its keypoints alike, on the device the images are on."""
+
+    def __call__(
+        self,
+        images: UInt8[Tensor, "batch 3 height width"],
+        keypoints: Float[Tensor, "batch keypoints 2"],
+        visibility: Int[Tensor, "batch keypoints"],
+        generator: torch.Generator,
+    ) -> Augmented:
+        """All randomness comes from `generator` (a CPU generator), so that a step can be repeated exactly."""
+        ...
+
+
+class PoseModel(Protocol):
+    """An inference network: uint8 frames in, keypoints out, everything between inside. What runtimes run."""
+
+    keypoint_names: tuple[str, ...]
+    image_size: tuple[int, int]
+    model_type: str
+
+    def __call__(
+        self, images: UInt8[Tensor, "batch 3 height width"]
+    ) -> tuple[Float[Tensor, "batch keypoints 2"], Float[Tensor, "batch keypoints"]]:
+        """RGB frames at `image_size` → keypoints in input pixels, confidence in 0–1."""
+        ...
+
+    def eval(self) -> Any: ...
