@@ -1,1 +1,34 @@
-"""Placeholder."""
+"""The Tracker, fitting, evaluation, and the Hydra edge. Names are loaded when they are used: importing this is cheap."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lp_train._hydra import compose, load
+    from lp_train.build import build_network, build_tracker, load_model
+    from lp_train.config import DataConfig, EvaluationConfig, SplitConfig, TrainConfig, TrainingConfig
+    from lp_train.evaluation import Evaluation, evaluate, results_table
+    from lp_train.fit import train
+    from lp_train.lp_config import translate
+    from lp_train.network import PoseNet
+    from lp_train.rundir import RunDir
+    from lp_train.tracker import Tracker
+
+_HOME = {
+    "compose": "_hydra", "load": "_hydra", "build_network": "build", "build_tracker": "build", "load_model": "build",
+    "DataConfig": "config", "EvaluationConfig": "config", "SplitConfig": "config", "TrainConfig": "config",
+    "TrainingConfig": "config", "Evaluation": "evaluation", "evaluate": "evaluation", "results_table": "evaluation",
+    "train": "fit", "translate": "lp_config", "PoseNet": "network", "RunDir": "rundir", "Tracker": "tracker",
+}  # fmt: skip
+
+__all__ = [
+    "DataConfig", "Evaluation", "EvaluationConfig", "PoseNet", "RunDir", "SplitConfig", "TrainConfig", "Tracker",
+    "TrainingConfig", "build_network", "build_tracker", "compose", "evaluate", "load", "load_model", "results_table",
+    "train", "translate",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

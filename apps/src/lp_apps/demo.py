@@ -1,0 +1,36 @@
+"""lpose demo out=DIR [epochs=N] [seed=0] [key=value …]
+
+Makes a small data set (an animal seen directly and in a mirror), trains a tracker on it, measures it against the ground
+truth and draws it on a video. Nothing is downloaded. Started again, it goes on where it stopped.
+
+Further words are options of lpose train.
+"""
+
+from pathlib import Path
+
+from lp_core import ConfigError
+
+EPOCHS = 60
+
+
+def run(words: list[str]) -> None:
+    """Data, training, evaluation, video."""
+    from lp_apps import render, train
+
+    given = dict(word.partition("=")[::2] for word in words)
+    if not given.get("out"):
+        raise ConfigError("out=DIR must be given: where the demo puts its data and its run.")
+    out, epochs, seed = Path(given.pop("out")), given.pop("epochs", str(EPOCHS)), given.pop("seed", "0")
+    data, root = out / "data", out / "run"
+    if not (data / "CollectedData.csv").exists():
+        from lp_data.scene import SceneOptions, make_demo
+
+        print(f"making the demo data in {data}")
+        make_demo(data, SceneOptions(seed=int(seed)))
+    settings = {
+        "data.root": str(data), "out": str(root), "training.max_epochs": epochs, "training.resume": "true",
+        "data.image_size": "[256,256]", "backbone.pretrained": "false", "training.resume_interval_s": "10",
+        **given,
+    }  # fmt: skip
+    train.run([f"{key}={value}" for key, value in settings.items()])
+    render.run([f"run={root}", f"source={data / 'videos' / 'session0.mp4'}", "trail=8"])

@@ -1,0 +1,82 @@
+"""The command `lpose`: dispatch, help and errors. Imports nothing heavy until a command runs."""
+
+import sys
+from importlib import import_module
+from importlib.metadata import version
+
+from lp_core.errors import LpError
+
+COMMANDS = ("demo", "train", "predict", "evaluate", "render", "plugins")
+HELP = """lpose: animal pose estimation from video.
+
+  lpose demo out=DIR                            make a small data set, train on it, label a video
+  lpose train data.root=DIR out=RUN             train on a Lightning Pose, DeepLabCut or COCO project
+  lpose predict run=RUN source=SOURCE out=DIR   keypoints of a video, a folder, a glob or a label CSV
+  lpose evaluate run=RUN                        pixel errors per split and keypoint
+  lpose render run=RUN source=VIDEO out=FILE    a video with the keypoints drawn
+  lpose plugins                                 every installed part, and whether it is healthy
+
+Options are key=value. Those of train, with their defaults:
+
+  data.image_size=[H,W] (proposed from the data)   training.max_epochs=300
+  data.split.seed=0                                training.batch_size=16
+  data.split.train=0.8  data.split.val=0.1         training.learning_rate=1e-3
+  data.format=auto|lightning_pose|deeplabcut|coco  training.seed=0
+  backbone=resnet18     a preset, or               training.accelerator=auto|cpu|cuda|mps
+  backbone=timm backbone.model=NAME                training.precision=auto|float32|bfloat16
+  backbone.weights=FILE backbone.pretrained=true   training.schedule=multistep|cosine|plateau
+  head=heatmap|simcc|regression head.loss=mse      training.ema_decay=0
+  augmentation=dlc|dlc-top-down|dlc-lr|default     training.resume=true   go on after an interruption
+  losses=[]                                        --lp-config FILE       a Lightning Pose configuration
+
+  lpose COMMAND --help      what one command takes
+  --debug                   show the traceback of an error
+  --version                 print the version
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; errors that a user can put right are one sentence and exit status 2."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    words = [w for w in words if w != "--debug"]
+    if words[:1] == ["--version"]:
+        print(version("lp-apps"))
+        return 0
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    try:
+        return _run(words[0], words[1:])
+    except KeyboardInterrupt:
+        print("lpose: interrupted; what was finished is kept.", file=sys.stderr)
+        return 130
+    except (LpError, OSError) as e:
+        if debug:
+            raise
+        print(f"lpose: {_sentence(e)}", file=sys.stderr)
+        return 2
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}; make sure the path exists, is yours to use, and the disk has room."
+    return str(error)
+
+
+def _run(command: str, words: list[str]) -> int:
+    if command not in COMMANDS:
+        from lp_core.registry import nearest
+
+        raise LpError(f"There is no command {command!r}{nearest(command, list(COMMANDS))} See lpose --help.")
+    module = import_module(f"lp_apps.{command}")
+    if "-h" in words or "--help" in words:
+        print(module.__doc__)
+        return 0
+    module.run(words)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""`key=value` words into a small dataclass, with types checked."""
+
+import dataclasses
+import types
+import typing
+from typing import Any, TypeVar
+
+import yaml
+from lp_core import ConfigError, nearest
+
+T = TypeVar("T")
+
+
+def parse(words: list[str], kind: type[T]) -> T:
+    """Fill dataclass `kind` from words like `run=DIR`.
+
+    Raises:
+        ConfigError: not key=value, an unknown key, a value of the wrong type, or a required key left out.
+    """
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # pyright: ignore[reportArgumentType]
+    hints = typing.get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals:
+            raise ConfigError(f"{word!r} is not key=value; the keys are {', '.join(fields)}.")
+        if key not in fields:
+            raise ConfigError(f"There is no option {key!r}{nearest(key, list(fields))} The options are {', '.join(fields)}.")
+        values[key] = _value(key, text, hints[key])
+    missing = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in values]
+    if missing:
+        raise ConfigError(f"{' and '.join(f'{n}=…' for n in missing)} must be given.")
+    return kind(**values)
+
+
+def _value(key: str, text: str, hint: Any) -> Any:
+    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if str in allowed:
+        return text
+    value = yaml.safe_load(text)
+    if float in allowed and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, tuple(allowed)) or (isinstance(value, bool) and bool not in allowed):
+        names = " or ".join("nothing" if a is type(None) else a.__name__ for a in allowed)
+        raise ConfigError(f"{key}={text} must be of type {names}.")
+    return value

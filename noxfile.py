@@ -1,0 +1,90 @@
+"""Every check of the project, one session each: `nox -l` lists them, `nox` alone runs all but `bench`."""
+
+import shutil
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PACKAGES = {p.parent.name: p.parent for p in sorted(ROOT.glob("packages/*/pyproject.toml"))}
+PACKAGES["lp-apps"] = ROOT / "apps"
+TESTED = [name for name, folder in PACKAGES.items() if (folder / "tests").exists()]
+nox.options.default_venv_backend = "uv"
+nox.options.sessions = ["lint", "types", "contracts", "wheels", "tests", "together", "docs"]
+
+
+def synced(session: nox.Session) -> None:
+    """Install the locked workspace, packages editable, into the session's own environment."""
+    environment = {"UV_PROJECT_ENVIRONMENT": session.virtualenv.location}
+    session.run_install("uv", "sync", "--frozen", "--quiet", f"--python={session.virtualenv.location}", env=environment, external=True)
+
+
+def install_wheel(session: nox.Session, package: str, *extra: str) -> None:
+    """Install one built wheel; our other wheels come from dist/, never from an index."""
+    wheels = {w.name.split("-")[0]: w for w in (ROOT / "dist").glob("*.whl")}
+    overrides = Path(session.create_tmp()) / "ours.txt"
+    overrides.write_text("".join(f"{name.replace('_', '-')} @ {wheel.as_uri()}\n" for name, wheel in wheels.items()))
+    session.install(str(wheels[package.replace("-", "_")]), *extra, "--overrides", str(overrides), "--quiet")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and format."""
+    session.install("ruff>=0.14", "--quiet")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Static types of every package."""
+    synced(session)
+    session.run("basedpyright", "--level", "error")
+
+
+@nox.session
+def contracts(session: nox.Session) -> None:
+    """Import directions between packages, and which of them may know a heavy library."""
+    synced(session)
+    session.run("lint-imports")
+
+
+@nox.session(venv_backend="none")
+def wheels(session: nox.Session) -> None:
+    """Build every wheel into dist/."""
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    session.run("uv", "build", "--all-packages", "--wheel", "--out-dir", "dist", "--quiet", external=True)
+
+
+@nox.session(requires=["wheels"])
+@nox.parametrize("package", TESTED, ids=TESTED)
+def tests(session: nox.Session, package: str) -> None:
+    """One wheel alone, with only what it declares, against its own tests."""
+    install_wheel(session, package, "pytest>=9", "beartype>=0.22")
+    checked = ",".join([*sorted({"lp_core", package.replace("-", "_")}), "beartype.beartype"])
+    folder = PACKAGES[package] / "tests"
+    data = {"LP_TEST_DATA": str(ROOT / "../shared/data"), "LP_TEST_WEIGHTS": str(ROOT / "../shared/weights")}
+    environment = {key: session.env.get(key) or value for key, value in data.items()}
+    session.cd(session.create_tmp())  # the sources must not be importable by accident
+    session.run("pytest", "-q", "-p", "no:cacheprovider", str(folder), f"--jaxtyping-packages={checked}", *session.posargs, env=environment)
+
+
+@nox.session(requires=["wheels"])
+def together(session: nox.Session) -> None:
+    """The meta-package brings everything; the tests in tests/ cross packages and run the command end to end."""
+    install_wheel(session, "lp-kit", "pytest>=9", "beartype>=0.22")
+    session.run("pytest", "-q", "tests", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation, strictly."""
+    synced(session)
+    session.run("mkdocs", "build", "--strict", "--quiet")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Ratios against Lightning Pose's published wheel, on this machine."""
+    synced(session)
+    session.run("python", "-m", "bench", *session.posargs)

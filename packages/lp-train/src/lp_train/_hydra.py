@@ -1,0 +1,141 @@
+"""The Hydra edge: overrides in, plain dataclasses out. The only module that knows Hydra and OmegaConf."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize
+from hydra.core.config_store import ConfigStore
+from hydra.errors import ConfigCompositionException, HydraException
+from lp_core import ConfigError, LpError, PluginError, augmentations, backbones, heads, losses, nearest
+from lp_core.registry import Registry
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lp_train.config import TrainConfig
+
+GROUPS: dict[str, Registry[Any]] = {"backbone": backbones, "head": heads, "augmentation": augmentations, "losses": losses}
+
+
+def _publish() -> None:
+    """Copy every healthy installed part into Hydra's ConfigStore; a broken one is reported when it is asked for."""
+    store = ConfigStore.instance()
+    for group, registry in GROUPS.items():
+        for name in registry:
+            try:
+                node = registry[name]
+            except PluginError:
+                continue
+            package = f"losses.{name}" if group == "losses" else group
+            store.store(group=group, name=name, node=node, package=package, provider=registry.group)
+    store.store(name="train", node=TrainConfig)
+
+
+def _check_choices(overrides: Sequence[str]) -> None:
+    """Names of parts, checked against the registry, whose messages are better than Hydra's."""
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key in GROUPS and value:
+            for name in re.findall(r"[^\[\],\s'\"]+", value):
+                GROUPS[key][name]
+
+
+def _known_keys(config: DictConfig, prefix: str = "") -> list[str]:
+    keys = []
+    for key in config:
+        keys.append(f"{prefix}{key}")
+        if not OmegaConf.is_missing(config, key) and isinstance(config[key], DictConfig):
+            keys += _known_keys(config[key], f"{prefix}{key}.")
+    return keys
+
+
+def _readable(error: Exception, overrides: Sequence[str]) -> ConfigError:
+    """Hydra's message as one sentence that names the override."""
+    key = match.group(1) if (match := re.search(r"(?:override '|merging override )([^'=\s]+)", str(error))) else ""
+    if str(error).startswith("Could not override"):
+        root = hydra_compose("train", overrides=[o for o in overrides if "." not in o.partition("=")[0]])
+        return ConfigError(f"There is no configuration key {key!r}{nearest(key, _known_keys(root))}")
+    cause = str(error.__cause__ or error).partition("\n")[0]
+    return ConfigError(f"The override {key!r} does not fit: {cause}" if key else cause)
+
+
+def compose(overrides: Sequence[str]) -> TrainConfig:
+    """Hydra overrides (`training.max_epochs=5`, `losses=[temporal]`) → a checked configuration.
+
+    Raises:
+        ConfigError: an unknown key, a value of the wrong type or out of range.
+        UnknownNameError: a part that is not installed.
+    """
+    return _to_object(_composed(overrides))
+
+
+def _composed(overrides: Sequence[str]) -> DictConfig:
+    _publish()
+    _check_choices(overrides)
+    with initialize(version_base="1.3", config_path=None):
+        try:
+            return hydra_compose("train", overrides=list(overrides))
+        except (ConfigCompositionException, HydraException, OmegaConfBaseException) as e:
+            raise _readable(e, overrides) from e
+
+
+def _to_object(config: DictConfig) -> TrainConfig:
+    try:
+        run = OmegaConf.to_object(config)
+    except LpError:
+        raise
+    except OmegaConfBaseException as e:
+        if isinstance(e.__cause__, LpError):
+            raise e.__cause__ from e
+        raise ConfigError(str(e).partition("\n")[0]) from e
+    assert isinstance(run, TrainConfig)
+    return run
+
+
+def part_name(registry: Registry[Any], config: object) -> str:
+    """The name under which the class of `config` is installed."""
+    for name in registry:
+        try:
+            if registry[name] is type(config):
+                return name
+        except PluginError:
+            continue
+    raise ConfigError(f"{type(config).__name__} is not installed in {registry.group}; register it under a name.")
+
+
+def save(config: TrainConfig, path: Path) -> None:
+    """Write `config.yaml`: the chosen parts under `parts`, then every value."""
+    values = OmegaConf.to_container(OmegaConf.structured(config), enum_to_str=True)
+    assert isinstance(values, dict)
+    values.pop("defaults", None)
+    parts: dict[str, Any] = {g: part_name(r, getattr(config, g)) for g, r in GROUPS.items() if g != "losses"}
+    parts["losses"] = list(config.losses)
+    path.write_text(yaml.safe_dump({"parts": parts, **values}, sort_keys=False))
+
+
+def load(path: Path) -> TrainConfig:
+    """Read a `config.yaml` that `save` wrote.
+
+    Raises:
+        ConfigError: missing, not ours, or made for parts that are not installed.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist; run=DIR must be the directory of a run.") from None
+    except yaml.YAMLError as e:
+        raise ConfigError(f"{path} is not valid YAML: {str(e).splitlines()[0]}.") from e
+    if not isinstance(values, Mapping) or "parts" not in values:
+        raise ConfigError(f"{path} was not written by lpose train; run=DIR must be the directory of a run.")
+    parts = dict(values["parts"])
+    choices = [f"{group}={parts[group]}" for group in GROUPS if group != "losses"]
+    config = _composed([*choices, f"losses=[{','.join(parts['losses'])}]"])
+    try:
+        merged = OmegaConf.merge(config, {k: v for k, v in values.items() if k != "parts"})
+    except OmegaConfBaseException as e:
+        raise ConfigError(f"{path}: {str(e).partition(chr(10))[0]}") from e
+    assert isinstance(merged, DictConfig)
+    return _to_object(merged)

@@ -1,0 +1,97 @@
+"""From a configuration to the objects of a run."""
+
+import dataclasses
+from pathlib import Path
+
+import torch
+from lp_core import ConfigError, LabelSet, Size, UnknownNameError, losses
+from lp_core.tensors import Loss
+from lp_losses import LossFactory
+
+from lp_train._hydra import load
+from lp_train.config import TrainConfig
+from lp_train.network import PoseNet
+from lp_train.optimization import Schedule
+from lp_train.rundir import RunDir
+from lp_train.tracker import Tracker
+
+UNFREEZING_EPOCH = 20  # of pretrained backbones, as in the reference
+
+
+def build_network(config: TrainConfig, keypoint_names: tuple[str, ...]) -> PoseNet:
+    """Backbone and head for `config.data.image_size`, initialised from `config.training.seed`."""
+    torch.manual_seed(config.training.seed)
+    size = image_size(config)
+    backbone = config.backbone.build(size)
+    head = config.head.build(
+        channels=backbone.channels, stride=backbone.stride, num_keypoints=len(keypoint_names), image_size=size
+    )
+    return PoseNet(
+        backbone, head, keypoint_names=keypoint_names, image_size=size, model_type=config.head.model_type
+    ).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def image_size(config: TrainConfig) -> Size:
+    """(height, width) of the network's input."""
+    if config.data.image_size is None:
+        raise ConfigError("data.image_size is not set; give data.image_size=[H,W] or let lpose train propose it.")
+    height, width = config.data.image_size
+    return height, width
+
+
+def build_losses(config: TrainConfig) -> LossFactory:
+    """The head's own supervised loss, and those of `config.losses`."""
+    chosen: dict[str, Loss] = {}
+    for name, loss in {config.head.supervised_loss: losses.make(config.head.supervised_loss), **config.losses}.items():
+        chosen[name] = loss.build()
+    return LossFactory(chosen)
+
+
+def is_pretrained(config: TrainConfig) -> bool:
+    """Whether the backbone starts from trained weights."""
+    options = {f.name: getattr(config.backbone, f.name) for f in dataclasses.fields(config.backbone)}
+    return bool(options.get("weights") or options.get("pretrained", False))
+
+
+def build_schedule(config: TrainConfig) -> Schedule:
+    """The learning-rate schedule, with the unfreezing epoch that fits the weights if none is given."""
+    epoch = config.training.unfreezing_epoch
+    return Schedule(config.training, epoch if epoch is not None else UNFREEZING_EPOCH * is_pretrained(config))
+
+
+def build_tracker(config: TrainConfig, labels: LabelSet) -> Tracker:
+    """Everything that is trained."""
+    return Tracker(
+        build_network(config, labels.keypoint_names),
+        build_losses(config),
+        config.augmentation.build(keypoint_names=labels.keypoint_names),
+        schedule=build_schedule(config),
+        seed=config.training.seed,
+    )
+
+
+def load_model(run: Path | str, checkpoint: Path | None = None) -> PoseNet:
+    """The trained network of a run, in evaluation mode on the CPU. Needs neither the training data nor a download.
+
+    Args:
+        run: directory of the run.
+        checkpoint: another than the best one.
+
+    Raises:
+        ConfigError: not a run, nothing trained yet, or made with parts that are not installed.
+    """
+    files = RunDir(Path(run))
+    config = load(files.config)
+    if hasattr(config.backbone, "pretrained"):  # the checkpoint has every weight: fetch none
+        config.backbone = dataclasses.replace(config.backbone, pretrained=False, weights=None)
+    path = checkpoint or files.best()
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        net = build_network(config, tuple(state["keypoint_names"]))
+        weights = {k.removeprefix("net."): v for k, v in state["state_dict"].items() if k.startswith("net.")}
+        net.load_state_dict(weights)
+    except (KeyError, RuntimeError) as e:
+        if isinstance(e, UnknownNameError):
+            raise
+        raise ConfigError(f"{path} does not fit {files.config}: {str(e).splitlines()[0]}") from e
+    return net.eval()

@@ -1,0 +1,156 @@
+"""The configuration of a training run: plain dataclasses, no Hydra in sight."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from lp_core import AugmentationConfig, BackboneConfig, ConfigError, HeadConfig, LossConfig, nearest
+
+ACCELERATORS = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+OPTIMIZERS = ("adam", "adamw")
+SCHEDULES = ("multistep", "cosine", "plateau", "constant")
+
+
+def one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise `ConfigError` unless `value` is allowed for the configuration key `key`."""
+    if value not in allowed:
+        raise ConfigError(f"{key}={value} is unknown{nearest(value, list(allowed))} Choose one of {', '.join(allowed)}.")
+
+
+def positive(key: str, value: float, *, zero: bool = False) -> None:
+    """Raise `ConfigError` unless `value` is above zero, or zero where that is allowed."""
+    if value < 0 or (value == 0 and not zero):
+        raise ConfigError(f"{key}={value} must be {'zero or more' if zero else 'above zero'}.")
+
+
+@dataclass(slots=True, kw_only=True)
+class SplitConfig:
+    """How labeled frames are divided; the reference's rule, so the same seed gives the same frames.
+
+    Attributes:
+        train, val: shares; the rest is the test set.
+        train_frames: share (at most 1) or number (above 1) of the training frames that are used.
+    """
+
+    seed: int = 0
+    train: float = 0.8
+    val: float = 0.1
+    train_frames: float = 1.0
+
+
+@dataclass(slots=True, kw_only=True)
+class DataConfig:
+    """Where labels and videos are.
+
+    Attributes:
+        root: the project directory.
+        format: a name in `lp.label_formats`, or auto.
+        labels: the label file in `root`, where there are several.
+        image_size: [height, width] of the network's input in pixels; proposed from the data if not given.
+        videos: directory of videos; `root/videos` if not given.
+        cache_gb: resized frames beyond this size go to a memory-mapped file instead of memory.
+    """
+
+    root: str = "."
+    format: str = "auto"
+    labels: str | None = None
+    image_size: list[int] | None = None
+    videos: str | None = None
+    cache_gb: float = 4.0
+    split: SplitConfig = field(default_factory=SplitConfig)
+
+    def __post_init__(self) -> None:
+        if self.image_size is not None and (len(self.image_size) != 2 or min(self.image_size) < 32):
+            raise ConfigError(f"data.image_size={list(self.image_size)} must be [height,width], both at least 32 pixels.")
+
+
+@dataclass(slots=True, kw_only=True)
+class TrainingConfig:
+    """How the network is fitted.
+
+    Attributes:
+        precision: auto takes bfloat16 where the device computes in it, else float32.
+        learning_rate: of the head; the backbone's follows it, see `unfreezing_epoch`.
+        milestones: shares of `max_epochs` at which multistep multiplies the rate by `gamma`.
+        patience: validations without improvement: of plateau before it multiplies by `gamma`, of early stopping before the end.
+        unfreezing_epoch: the backbone is frozen until then; not given: 0 for random weights, 20 for pretrained ones.
+        ema_decay: decay per step of an exponential moving average of the weights, which is then what is evaluated; 0 = off.
+        gradient_clip: largest gradient norm; 0 = off.
+        checkpoint_every_n_epochs: keep a checkpoint of every n-th epoch, beside the best and the last.
+        resume: go on with the run in `out` after an interruption.
+        resume_interval_s: at most so many seconds of work are lost by a crash.
+    """
+
+    max_epochs: int = 300
+    batch_size: int = 16
+    seed: int = 0
+    accelerator: str = "auto"
+    devices: int = 1
+    precision: str = "auto"
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    schedule: str = "multistep"
+    milestones: list[float] = field(default_factory=lambda: [0.5, 2 / 3, 5 / 6])
+    gamma: float = 0.5
+    patience: int = 3
+    early_stopping: bool = False
+    unfreezing_epoch: int | None = None
+    ema_decay: float = 0.0
+    gradient_clip: float = 0.0
+    check_val_every_n_epoch: int = 5
+    checkpoint_every_n_epochs: int | None = None
+    resume: bool = False
+    resume_interval_s: float = 30.0
+    example_images: bool = True
+    wandb: bool = False
+
+    def __post_init__(self) -> None:
+        one_of("training.accelerator", self.accelerator, ACCELERATORS)
+        one_of("training.precision", self.precision, PRECISIONS)
+        one_of("training.optimizer", self.optimizer, OPTIMIZERS)
+        one_of("training.schedule", self.schedule, SCHEDULES)
+        for key in ("max_epochs", "batch_size", "devices", "learning_rate", "check_val_every_n_epoch", "patience"):
+            positive(f"training.{key}", getattr(self, key))
+        for key in ("weight_decay", "gradient_clip", "resume_interval_s"):
+            positive(f"training.{key}", getattr(self, key), zero=True)
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(f"training.ema_decay={self.ema_decay} must lie in [0, 1).")
+
+
+@dataclass(slots=True, kw_only=True)
+class EvaluationConfig:
+    """What is measured and predicted after training.
+
+    Attributes:
+        pck_thresholds: shares of the labeled animal's box diagonal within which a keypoint counts as correct.
+        confidence_thresholds: errors are also reported for keypoints above each of these.
+        predict_videos: predict every video of the project after training.
+    """
+
+    pck_thresholds: list[float] = field(default_factory=lambda: [0.05, 0.1])
+    confidence_thresholds: list[float] = field(default_factory=lambda: [0.5, 0.9])
+    predict_videos: bool = True
+
+
+@dataclass(kw_only=True)
+class TrainConfig:
+    """Everything a run depends on; saved as `config.yaml` in its directory."""
+
+    defaults: list[Any] = field(
+        default_factory=lambda: [
+            "_self_",
+            {"backbone": "resnet18"},
+            {"head": "heatmap"},
+            {"augmentation": "dlc"},
+            {"losses": []},
+        ]
+    )
+    data: DataConfig = field(default_factory=DataConfig)
+    backbone: BackboneConfig = "???"  # pyright: ignore[reportAssignmentType]  # OmegaConf's MISSING, filled by the defaults
+    head: HeadConfig = "???"  # pyright: ignore[reportAssignmentType]
+    augmentation: AugmentationConfig = "???"  # pyright: ignore[reportAssignmentType]
+    losses: dict[str, LossConfig] = field(default_factory=dict)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    out: str | None = None

@@ -1,0 +1,59 @@
+"""The labeled data of a run: label set, split and loaders."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from lp_core import ConfigError, LabelSet
+from lp_data import BatchLoader, LabeledDataset, Split, propose_image_size, split_indices
+from lp_io import read_labels
+
+from lp_train.config import TrainConfig
+
+
+@dataclass(frozen=True, slots=True)
+class RunData:
+    """What a run is trained and measured on."""
+
+    labels: LabelSet
+    split: Split
+    dataset: LabeledDataset
+
+    def loader(self, part: str, batch_size: int, seed: int = 0) -> BatchLoader:
+        """Batches of "train" (shuffled by (seed, epoch)) or "val" (in order)."""
+        return BatchLoader(self.dataset, getattr(self.split, part), batch_size, shuffle=part == "train", seed=seed)
+
+    def split_names(self) -> tuple[str, ...]:
+        """For each frame "train", "validation", "test" or "unused"."""
+        names = np.full(len(self.labels), "unused", dtype=object)
+        for name, indices in (("train", self.split.train), ("validation", self.split.val), ("test", self.split.test)):
+            names[indices] = name
+        return tuple(names)
+
+
+def complete(config: TrainConfig, labels: LabelSet) -> str:
+    """Fill in what the configuration leaves to the data; returns a sentence about what was chosen."""
+    if config.data.image_size is not None:
+        return ""
+    config.data.image_size = list(propose_image_size(labels))
+    height, width = config.data.image_size
+    return f"image size {height}×{width} (proposed from the labels; set it with data.image_size=[H,W])"
+
+
+def load_data(config: TrainConfig) -> RunData:
+    """Read, check, split and decode the labels of `config.data`.
+
+    Raises:
+        DataError: labels or images are wrong.
+        ConfigError: the split leaves nothing to train on.
+    """
+    labels = read_labels(Path(config.data.root), config.data.format, config.data.labels)
+    complete(config, labels)
+    size = config.data.image_size
+    assert size is not None
+    rule = config.data.split
+    split = split_indices(len(labels), rule.train, rule.val, rule.seed, rule.train_frames)
+    if not (labels.visibility[split.train] > 0).any():
+        raise ConfigError(f"{labels.source}: no training frame has a labeled keypoint; label some or change data.split.")
+    limit = int(config.data.cache_gb * 2**30)
+    return RunData(labels, split, LabeledDataset(labels, (size[0], size[1]), limit_bytes=limit))

@@ -1,0 +1,131 @@
+"""Predict labeled frames, and measure how far off they are."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from lp_core import ConfigError, LabelSet, PoseTable
+from lp_data import LabeledDataset
+from lp_io import atomic_path, ood_label_files, read_labels, write_metric, write_predictions
+
+from lp_train._hydra import load
+from lp_train.build import load_model
+from lp_train.config import EvaluationConfig, TrainConfig
+from lp_train.data import RunData, load_data
+from lp_train.device import pick_accelerator
+from lp_train.metrics import ErrorSummary, pck, pixel_error
+from lp_train.network import PoseNet
+from lp_train.rundir import RunDir
+from lp_train.tracker import original_keypoints
+
+BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Errors of one label file: `splits` has one summary per part of the split, `keypoints` one per keypoint."""
+
+    name: str
+    splits: dict[str, ErrorSummary]
+    keypoints: dict[str, ErrorSummary]
+    confident: dict[float, ErrorSummary]
+    pck: dict[float, float]
+
+
+def predict_labels(model: PoseNet, dataset: LabeledDataset, labels: LabelSet, split: tuple[str, ...] | None) -> PoseTable:
+    """Keypoints of every labeled frame in original pixels."""
+    device = next(model.parameters()).device
+    keypoints, confidences = [], []
+    with torch.inference_mode():
+        for rows in torch.arange(len(labels)).split(BATCH):
+            batch = dataset.batch(rows.numpy()).to(device)
+            points, confidence = model(batch.images)
+            keypoints.append(original_keypoints(points, batch.original_size, model.image_size).double().cpu())
+            confidences.append(confidence.double().cpu())
+    return PoseTable(
+        keypoint_names=labels.keypoint_names,
+        index=labels.images,
+        keypoints=torch.cat(keypoints).numpy(),
+        confidence=torch.cat(confidences).numpy(),
+        split=split,
+        scorer=f"{model.model_type}_tracker",
+    )
+
+
+def measure(name: str, table: PoseTable, labels: LabelSet, options: EvaluationConfig) -> Evaluation:
+    """All numbers of one label file; per keypoint, confidence and PCK are over frames that were not trained on."""
+    error = pixel_error(table.keypoints, labels.keypoints)
+    split = np.array(table.split or ["new"] * len(labels))
+    held_out = ~np.isin(split, ["train", "unused"]) if table.split else np.ones(len(split), dtype=bool)
+    return Evaluation(
+        name,
+        {s: ErrorSummary.of(error[split == s]) for s in dict.fromkeys(["train", "validation", "test", *split]) if (split == s).any()},
+        {n: ErrorSummary.of(error[held_out, k]) for k, n in enumerate(labels.keypoint_names)},
+        {t: ErrorSummary.of(error[held_out][table.confidence[held_out] >= t]) for t in options.confidence_thresholds},
+        {t: pck(error[held_out], labels.keypoints[held_out], t) for t in options.pck_thresholds},
+    )
+
+
+def write_results(run: RunDir, source: Path, table: PoseTable, labels: LabelSet, suffix: str) -> None:
+    """Predictions and pixel errors where the reference writes them: in `image_preds/<file>/`, and a copy at the top."""
+    folder = run.root / "image_preds" / source.name
+    folder.mkdir(parents=True, exist_ok=True)
+    error = pixel_error(table.keypoints, labels.keypoints)
+    for stem in (folder / "predictions", run.root / f"predictions{suffix}"):
+        copy = "" if stem.parent == folder else suffix
+        write_predictions(stem.with_name(f"{stem.name}.csv"), table)
+        metric = stem.with_name(f"predictions_pixel_error{copy}.csv")
+        write_metric(metric, labels.keypoint_names, error, labels.images, table.split)
+
+
+def evaluate(run: Path | str, checkpoint: Path | None = None, *, data: RunData | None = None, say: Callable[[str], object] = print) -> list[Evaluation]:
+    """Measure a trained run on its labels and on out-of-distribution label files beside them (`*_new.csv`, `*_test.csv`).
+
+    Writes `predictions*.csv`, `predictions_pixel_error*.csv` and `evaluation.json` into the run.
+    """
+    files = RunDir(Path(run))
+    config = load(files.config)
+    data = data or load_data(config)
+    model = load_model(run, checkpoint).to(pick_accelerator(config.training.accelerator))
+    _same_keypoints(model, data.labels)
+    table = predict_labels(model, data.dataset, data.labels, data.split_names())
+    write_results(files, data.labels.source, table, data.labels, "")
+    results = [measure(data.labels.source.stem, table, data.labels, config.evaluation)]
+    for path in ood_label_files(data.labels):
+        results.append(_evaluate_new(files, config, model, data.labels, path))
+    with atomic_path(files.root / "evaluation.json") as temporary:
+        Path(temporary).write_text(json.dumps([dataclasses.asdict(r) for r in results], indent=1))
+    say(results_table(results))
+    return results
+
+
+def _evaluate_new(files: RunDir, config: TrainConfig, model: PoseNet, known: LabelSet, path: Path) -> Evaluation:
+    labels = read_labels(known.root, config.data.format, path.relative_to(known.root).as_posix())
+    _same_keypoints(model, labels)
+    dataset = LabeledDataset(labels, model.image_size, limit_bytes=int(config.data.cache_gb * 2**30))
+    table = predict_labels(model, dataset, labels, None)
+    write_results(files, path, table, labels, path.stem.removeprefix(known.source.stem))
+    return measure(path.stem, table, labels, config.evaluation)
+
+
+def _same_keypoints(model: PoseNet, labels: LabelSet) -> None:
+    if model.keypoint_names != labels.keypoint_names:
+        raise ConfigError(
+            f"{labels.source} has the keypoints {', '.join(labels.keypoint_names)}, "
+            f"but the model was trained on {', '.join(model.keypoint_names)}; evaluate it on the labels it was trained for."
+        )
+
+
+def results_table(results: list[Evaluation]) -> str:
+    """The pixel errors as a table for the terminal."""
+    lines = [f"{'pixel error':<34}{'labels':>8}{'mean':>9}{'median':>9}{'90%':>9}"]
+    for result in results:
+        rows = [(f"{result.name} · {split}" if split != "new" else result.name, s) for split, s in result.splits.items()]
+        for name, s in rows:
+            lines.append(f"{name:<34}{s.count:>8}{s.mean:>9.2f}{s.percentiles[50]:>9.2f}{s.percentiles[90]:>9.2f}")
+        lines += [f"{result.name} · PCK@{t:g}: {v:.1f}%" for t, v in result.pck.items()]
+    return "\n".join(lines)

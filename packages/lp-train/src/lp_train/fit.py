@@ -1,0 +1,153 @@
+"""Train: from a configuration to a run directory, resumable at any moment."""
+
+import dataclasses
+import logging
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from lp_core import ConfigError
+from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from lp_train import _hydra
+from lp_train.build import build_tracker
+from lp_train.callbacks import ExampleImages, MetricsCSV, Plateau, Progress, ResumeCheckpoint, RunFacts
+from lp_train.callbacks.examples import Draw
+from lp_train.config import TrainConfig
+from lp_train.data import RunData, load_data
+from lp_train.device import LIGHTNING_PRECISION, describe
+from lp_train.provenance import write_provenance
+from lp_train.rundir import RunDir
+
+EXAMPLES = 8
+MAY_CHANGE = {"resume", "max_epochs", "accelerator", "devices", "resume_interval_s", "example_images", "wandb"}
+
+
+def train(config: TrainConfig, draw: Draw | None = None, say: Any = print) -> Path:
+    """Fit the tracker of `config`; returns the run directory.
+
+    Args:
+        draw: draws example frames for TensorBoard, see `ExampleImages`.
+        say: gets each sentence about what was chosen.
+
+    Raises:
+        ConfigError, DataError: in one sentence, before any training.
+    """
+    run = RunDir(Path(config.out or time.strftime("outputs/%Y-%m-%d/%H-%M-%S")))
+    config.out = str(run.root)
+    data = load_data(config)
+    checkpoint = _prepare(run, config)
+    accelerator, precision, sentence = describe(config.training)
+    say(f"{len(data.labels)} labeled frames ({len(data.split.train)} train), {len(data.labels.keypoint_names)} keypoints, {sentence}")
+    tracker = build_tracker(config, data.labels)
+    write_provenance(run.provenance, data, sentence)
+    run.status("TRAINING")
+    trainer = _trainer(run, config, data, accelerator=accelerator, precision=precision, draw=draw)
+    batch = config.training.batch_size
+    with _quiet():
+        trainer.fit(
+            tracker,
+            data.loader("train", batch, config.training.seed),
+            data.loader("val", max(batch, 32)),
+            ckpt_path=checkpoint,
+            weights_only=True,
+        )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    return run.root
+
+
+def _prepare(run: RunDir, config: TrainConfig) -> Path | None:
+    """Create the directory, or check that it may be continued; returns the checkpoint to go on from."""
+    if not run.config.exists():
+        run.root.mkdir(parents=True, exist_ok=True)
+        _hydra.save(config, run.config)
+        return None
+    if not config.training.resume:
+        raise ConfigError(f"out={run.root} already holds a run; choose another directory, or go on with training.resume=true.")
+    for key, old, new in _differences(_hydra.load(run.config), config):
+        raise ConfigError(f"{key} is {new} but the run in {run.root} was started with {old}; resume with the same configuration.")
+    _hydra.save(config, run.config)
+    return run.last if run.last.exists() else None
+
+
+def _differences(old: TrainConfig, new: TrainConfig) -> list[tuple[str, Any, Any]]:
+    left, right = dataclasses.asdict(old), dataclasses.asdict(new)
+    for values in (left, right):
+        for name in ("defaults", "out", "evaluation"):
+            values.pop(name)
+        values["training"] = {k: v for k, v in values["training"].items() if k not in MAY_CHANGE}
+    return _leaves_that_differ(left, right)
+
+
+def _leaves_that_differ(left: Any, right: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
+    if isinstance(left, dict) and isinstance(right, dict):
+        keys = dict.fromkeys([*left, *right])
+        return [d for k in keys for d in _leaves_that_differ(left.get(k), right.get(k), f"{prefix}.{k}" if prefix else k)]
+    return [] if left == right else [(prefix, left, right)]
+
+
+def _trainer(run: RunDir, config: TrainConfig, data: RunData, *, accelerator: str, precision: str, draw: Draw | None) -> pl.Trainer:
+    options = config.training
+    return pl.Trainer(
+        accelerator="gpu" if accelerator == "cuda" else accelerator,
+        devices=options.devices,
+        strategy="ddp_find_unused_parameters_true" if options.devices > 1 else "auto",
+        precision=LIGHTNING_PRECISION[precision],  # pyright: ignore[reportArgumentType]
+        max_epochs=options.max_epochs,
+        check_val_every_n_epoch=min(options.check_val_every_n_epoch, options.max_epochs),
+        gradient_clip_val=options.gradient_clip or None,
+        callbacks=_callbacks(run, config, data, draw),
+        logger=_loggers(run, config),
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+def _loggers(run: RunDir, config: TrainConfig) -> list[Any]:
+    loggers: list[Any] = [TensorBoardLogger(run.logs.parents[1], name="model", version=0)]
+    if config.training.wandb:
+        from pytorch_lightning.loggers import WandbLogger  # an extra: lp-train[wandb]
+
+        loggers.append(WandbLogger(save_dir=run.root, name=run.root.name))
+    return loggers
+
+
+def _callbacks(run: RunDir, config: TrainConfig, data: RunData, draw: Draw | None) -> list[pl.Callback]:
+    options = config.training
+    best = ModelCheckpoint(
+        run.checkpoints, filename="{epoch}-{step}-best", monitor="val_supervised_loss", save_weights_only=True
+    )
+    callbacks: list[pl.Callback] = [RunFacts(), best, MetricsCSV(run.metrics), Progress(), LearningRateMonitor("epoch")]
+    if options.checkpoint_every_n_epochs:
+        periodic = dict(filename="{epoch}-{step}", every_n_epochs=options.checkpoint_every_n_epochs, save_top_k=-1)
+        callbacks.append(ModelCheckpoint(run.checkpoints, **periodic))  # pyright: ignore[reportArgumentType]
+    if options.schedule == "plateau":
+        callbacks.append(Plateau(options.gamma, options.patience))
+    if options.early_stopping:
+        callbacks.append(EarlyStopping("val_supervised_loss", patience=options.patience))
+    if options.ema_decay:
+        callbacks.append(EMAWeightAveraging(decay=options.ema_decay))
+    if draw and options.example_images:
+        callbacks.append(ExampleImages(data.dataset.batch(data.split.val[:EXAMPLES]), draw))
+    return [*callbacks, ResumeCheckpoint(run.last, options.resume_interval_s)]
+
+
+class _quiet:
+    """Lightning's tips and warnings about what we do on purpose stay out of the user's terminal."""
+
+    def __enter__(self) -> None:
+        self._filters = warnings.catch_warnings()
+        self._filters.__enter__()
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+
+    def __exit__(self, *error: object) -> None:
+        self._filters.__exit__(*error)  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,56 @@
+"""Optimizers and learning-rate schedules."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from lp_train.config import TrainingConfig
+
+BACKBONE_START, BACKBONE_GROWTH = 0.1, 1.5  # the reference's: a tenth of the head's rate, half as much again each epoch
+
+
+def make_optimizer(
+    backbone: Iterable[nn.Parameter], head: Iterable[nn.Parameter], config: TrainingConfig
+) -> torch.optim.Optimizer:
+    """Adam or AdamW with the parameter groups backbone and head, in this order."""
+    groups = [{"params": list(backbone), "name": "backbone"}, {"params": list(head), "name": "head"}]
+    kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
+    return kind(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Factors of the learning rate per epoch.
+
+    Attributes:
+        unfreezing_epoch: the backbone is frozen before this epoch, then starts at a tenth of the head's rate and
+            gains half as much again each epoch until it equals it. 0: no freezing, no ramp.
+    """
+
+    config: TrainingConfig
+    unfreezing_epoch: int
+
+    def frozen(self, epoch: int) -> bool:
+        """Whether the backbone is frozen in `epoch`."""
+        return epoch < self.unfreezing_epoch
+
+    def head(self, epoch: int) -> float:
+        """Factor of the head's rate (plateau's own factor is kept by the tracker)."""
+        progress = epoch / self.config.max_epochs
+        if self.config.schedule == "multistep":
+            return self.config.gamma ** sum(epoch >= int(m * self.config.max_epochs) for m in self.config.milestones)
+        if self.config.schedule == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * progress))
+        return 1.0
+
+    def backbone(self, epoch: int) -> float:
+        """Factor of the backbone's rate."""
+        if self.frozen(epoch):
+            return 0.0
+        ramp = 1.0
+        if self.unfreezing_epoch:
+            ramp = min(1.0, BACKBONE_START * BACKBONE_GROWTH ** (epoch - self.unfreezing_epoch))
+        return ramp * self.head(epoch)
