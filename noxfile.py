@@ -16,7 +16,9 @@ nox.options.sessions = ["lint", "types", "contracts", "wheels", "tests", "togeth
 def synced(session: nox.Session) -> None:
     """Install the locked workspace, packages editable, into the session's own environment."""
     environment = {"UV_PROJECT_ENVIRONMENT": session.virtualenv.location}
-    session.run_install("uv", "sync", "--frozen", "--quiet", f"--python={session.virtualenv.location}", env=environment, external=True)
+    session.run_install(
+        "uv", "sync", "--frozen", "--quiet", f"--python={session.virtualenv.location}", env=environment, external=True
+    )
 
 
 def install_wheel(session: nox.Session, package: str, *extra: str) -> None:
@@ -66,7 +68,16 @@ def tests(session: nox.Session, package: str) -> None:
     data = {"LP_TEST_DATA": str(ROOT / "../shared/data"), "LP_TEST_WEIGHTS": str(ROOT / "../shared/weights")}
     environment = {key: session.env.get(key) or value for key, value in data.items()}
     session.cd(session.create_tmp())  # the sources must not be importable by accident
-    session.run("pytest", "-q", "-p", "no:cacheprovider", str(folder), f"--jaxtyping-packages={checked}", *session.posargs, env=environment)
+    session.run(
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        str(folder),
+        f"--jaxtyping-packages={checked}",
+        *session.posargs,
+        env=environment,
+    )
 
 
 @nox.session(requires=["wheels"])

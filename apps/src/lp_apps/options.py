@@ -25,7 +25,9 @@ def parse(words: list[str], kind: type[T]) -> T:
         if not equals:
             raise ConfigError(f"{word!r} is not key=value; the keys are {', '.join(fields)}.")
         if key not in fields:
-            raise ConfigError(f"There is no option {key!r}{nearest(key, list(fields))} The options are {', '.join(fields)}.")
+            raise ConfigError(
+                f"There is no option {key!r}{nearest(key, list(fields))} The options are {', '.join(fields)}."
+            )
         values[key] = _value(key, text, hints[key])
     missing = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in values]
     if missing:

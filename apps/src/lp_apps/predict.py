@@ -63,7 +63,9 @@ def expand(source: str) -> tuple[list[Path], list[Path], list[Path]]:
 
     path = Path(source)
     found = sorted(path.iterdir()) if path.is_dir() else [Path(p) for p in sorted(glob.glob(source))] or [path]
-    groups = tuple([p for p in found if p.suffix.lower() in kinds] for kinds in (VIDEO_SUFFIXES, IMAGE_SUFFIXES, {".csv"}))
+    groups = tuple(
+        [p for p in found if p.suffix.lower() in kinds] for kinds in (VIDEO_SUFFIXES, IMAGE_SUFFIXES, {".csv"})
+    )
     if not path.is_dir() and not any(p.exists() for p in found):
         raise DataError(f"source={source} does not exist; give a video, a folder, a glob in quotes or a label CSV.")
     if not any(groups):
@@ -75,7 +77,10 @@ def _predict_options(options: Options):
     from lp_infer import PredictOptions
 
     return PredictOptions(
-        batch_size=options.batch_size or None, precision=options.precision, device=options.device, overwrite=options.overwrite
+        batch_size=options.batch_size or None,
+        precision=options.precision,
+        device=options.device,
+        overwrite=options.overwrite,
     )
 
 
@@ -105,7 +110,9 @@ def _table(model: "PoseNet", table: Path, out: Path, options: Options) -> None:
     from lp_io import read_labels, write_predictions
 
     labels = read_labels(table.parent, file=table.name)
-    poses = predict_images(model, [labels.root / i for i in labels.images], names=labels.images, options=_predict_options(options))
+    poses = predict_images(
+        model, [labels.root / i for i in labels.images], names=labels.images, options=_predict_options(options)
+    )
     target = out / f"{table.stem}.csv"
     out.mkdir(parents=True, exist_ok=True)
     write_predictions(target, poses)

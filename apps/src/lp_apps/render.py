@@ -41,6 +41,8 @@ def run(words: list[str]) -> None:
         predict.run([f"run={options.run}", f"source={video}"])
     out = Path(options.out) if options.out else table.parent / "labeled_videos" / f"{video.stem}_labeled.mp4"
     skeleton = json.loads(files.provenance.read_text())["skeleton"]
-    style = RenderOptions(min_confidence=options.min_confidence, trail=options.trail, names=options.names, skeleton=skeleton)
+    style = RenderOptions(
+        min_confidence=options.min_confidence, trail=options.trail, names=options.names, skeleton=skeleton
+    )
     render_video(video, table, out, style)
     print(f"labeled video  {out}")

@@ -65,7 +65,9 @@ class Registry(Mapping[str, type[C]], Generic[C]):
 
         def add(cls: type[C]) -> type[C]:
             if owners := self._entry_points.get(name):
-                raise PluginError(f"{self.group}: {name!r} already comes from {_distribution(owners[0])}; choose another name.")
+                raise PluginError(
+                    f"{self.group}: {name!r} already comes from {_distribution(owners[0])}; choose another name."
+                )
             self._local[name] = self._checked(name, cls, "this session")
             return cls
 
@@ -81,7 +83,9 @@ class Registry(Mapping[str, type[C]], Generic[C]):
         known = [f.name for f in dataclasses.fields(cls)]  # pyright: ignore[reportArgumentType]
         for key in options:
             if key not in known:
-                raise ConfigError(f"{self.group}: {name!r} has no option {key!r}{nearest(key, known)} It has: {', '.join(known)}.")
+                raise ConfigError(
+                    f"{self.group}: {name!r} has no option {key!r}{nearest(key, known)} It has: {', '.join(known)}."
+                )
         return cls(**options)
 
     def parts(self) -> list[PartInfo]:
@@ -109,7 +113,9 @@ class Registry(Mapping[str, type[C]], Generic[C]):
 
     def _checked(self, name: str, cls: Any, owner: str) -> type[C]:
         if not (inspect.isclass(cls) and issubclass(cls, self.base) and dataclasses.is_dataclass(cls)):
-            raise PluginError(f"{self.group}: {name!r} of {owner} is not a dataclass derived from {self.base.__name__}.")
+            raise PluginError(
+                f"{self.group}: {name!r} of {owner} is not a dataclass derived from {self.base.__name__}."
+            )
         return cls
 
     def __getitem__(self, name: str) -> type[C]:
@@ -117,7 +123,9 @@ class Registry(Mapping[str, type[C]], Generic[C]):
             return self._local[name]
         owners = self._entry_points.get(name)
         if not owners:
-            raise UnknownNameError(f"{self.group} has no {name!r}{nearest(name, list(self))} Installed: {', '.join(self)}.")
+            raise UnknownNameError(
+                f"{self.group} has no {name!r}{nearest(name, list(self))} Installed: {', '.join(self)}."
+            )
         if len(owners) > 1:
             names = " and ".join(sorted(_distribution(ep) for ep in owners))
             raise PluginError(f"{self.group}: {name!r} is claimed by {names}; uninstall one of them.")

@@ -1,1 +1,24 @@
-"""Placeholder."""
+"""Label formats, prediction tables and frame-exact video, without torch."""
+
+from lp_io.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, atomic_path
+from lp_io.images import image_size, read_image
+from lp_io.labels import ood_label_files, read_labels
+from lp_io.tables import PredictionWriter, read_predictions, write_metric, write_predictions
+from lp_io.video_reader import VideoReader
+from lp_io.video_writer import VideoWriter
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "PredictionWriter",
+    "VideoReader",
+    "VideoWriter",
+    "atomic_path",
+    "image_size",
+    "ood_label_files",
+    "read_image",
+    "read_labels",
+    "read_predictions",
+    "write_metric",
+    "write_predictions",
+]

@@ -22,9 +22,24 @@ _HOME = {
 }  # fmt: skip
 
 __all__ = [
-    "DataConfig", "Evaluation", "EvaluationConfig", "PoseNet", "RunDir", "SplitConfig", "TrainConfig", "Tracker",
-    "TrainingConfig", "build_network", "build_tracker", "compose", "evaluate", "load", "load_model", "results_table",
-    "train", "translate",
+    "DataConfig",
+    "Evaluation",
+    "EvaluationConfig",
+    "PoseNet",
+    "RunDir",
+    "SplitConfig",
+    "Tracker",
+    "TrainConfig",
+    "TrainingConfig",
+    "build_network",
+    "build_tracker",
+    "compose",
+    "evaluate",
+    "load",
+    "load_model",
+    "results_table",
+    "train",
+    "translate",
 ]  # fmt: skip
 
 

@@ -17,7 +17,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lp_train.config import TrainConfig
 
-GROUPS: dict[str, Registry[Any]] = {"backbone": backbones, "head": heads, "augmentation": augmentations, "losses": losses}
+GROUPS: dict[str, Registry[Any]] = {
+    "backbone": backbones,
+    "head": heads,
+    "augmentation": augmentations,
+    "losses": losses,
+}
 
 
 def _publish() -> None:

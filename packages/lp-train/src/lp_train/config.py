@@ -14,7 +14,9 @@ SCHEDULES = ("multistep", "cosine", "plateau", "constant")
 def one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
     """Raise `ConfigError` unless `value` is allowed for the configuration key `key`."""
     if value not in allowed:
-        raise ConfigError(f"{key}={value} is unknown{nearest(value, list(allowed))} Choose one of {', '.join(allowed)}.")
+        raise ConfigError(
+            f"{key}={value} is unknown{nearest(value, list(allowed))} Choose one of {', '.join(allowed)}."
+        )
 
 
 def positive(key: str, value: float, *, zero: bool = False) -> None:
@@ -61,7 +63,9 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         if self.image_size is not None and (len(self.image_size) != 2 or min(self.image_size) < 32):
-            raise ConfigError(f"data.image_size={list(self.image_size)} must be [height,width], both at least 32 pixels.")
+            raise ConfigError(
+                f"data.image_size={list(self.image_size)} must be [height,width], both at least 32 pixels."
+            )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -54,6 +54,8 @@ def load_data(config: TrainConfig) -> RunData:
     rule = config.data.split
     split = split_indices(len(labels), rule.train, rule.val, rule.seed, rule.train_frames)
     if not (labels.visibility[split.train] > 0).any():
-        raise ConfigError(f"{labels.source}: no training frame has a labeled keypoint; label some or change data.split.")
+        raise ConfigError(
+            f"{labels.source}: no training frame has a labeled keypoint; label some or change data.split."
+        )
     limit = int(config.data.cache_gb * 2**30)
     return RunData(labels, split, LabeledDataset(labels, (size[0], size[1]), limit_bytes=limit))

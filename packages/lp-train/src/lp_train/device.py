@@ -18,7 +18,9 @@ def pick_accelerator(name: str) -> str:
     if name == "auto":
         return next(device for device, here in present.items() if here)
     if not present[name]:
-        raise ConfigError(f"training.accelerator={name}: this machine has no {name} device; use training.accelerator=auto.")
+        raise ConfigError(
+            f"training.accelerator={name}: this machine has no {name} device; use training.accelerator=auto."
+        )
     return name
 
 

@@ -36,7 +36,9 @@ class Evaluation:
     pck: dict[float, float]
 
 
-def predict_labels(model: PoseNet, dataset: LabeledDataset, labels: LabelSet, split: tuple[str, ...] | None) -> PoseTable:
+def predict_labels(
+    model: PoseNet, dataset: LabeledDataset, labels: LabelSet, split: tuple[str, ...] | None
+) -> PoseTable:
     """Keypoints of every labeled frame in original pixels."""
     device = next(model.parameters()).device
     keypoints, confidences = [], []
@@ -63,7 +65,11 @@ def measure(name: str, table: PoseTable, labels: LabelSet, options: EvaluationCo
     held_out = ~np.isin(split, ["train", "unused"]) if table.split else np.ones(len(split), dtype=bool)
     return Evaluation(
         name,
-        {s: ErrorSummary.of(error[split == s]) for s in dict.fromkeys(["train", "validation", "test", *split]) if (split == s).any()},
+        {
+            s: ErrorSummary.of(error[split == s])
+            for s in dict.fromkeys(["train", "validation", "test", *split])
+            if (split == s).any()
+        },
         {n: ErrorSummary.of(error[held_out, k]) for k, n in enumerate(labels.keypoint_names)},
         {t: ErrorSummary.of(error[held_out][table.confidence[held_out] >= t]) for t in options.confidence_thresholds},
         {t: pck(error[held_out], labels.keypoints[held_out], t) for t in options.pck_thresholds},
@@ -82,7 +88,13 @@ def write_results(run: RunDir, source: Path, table: PoseTable, labels: LabelSet,
         write_metric(metric, labels.keypoint_names, error, labels.images, table.split)
 
 
-def evaluate(run: Path | str, checkpoint: Path | None = None, *, data: RunData | None = None, say: Callable[[str], object] = print) -> list[Evaluation]:
+def evaluate(
+    run: Path | str,
+    checkpoint: Path | None = None,
+    *,
+    data: RunData | None = None,
+    say: Callable[[str], object] = print,
+) -> list[Evaluation]:
     """Measure a trained run on its labels and on out-of-distribution label files beside them (`*_new.csv`, `*_test.csv`).
 
     Writes `predictions*.csv`, `predictions_pixel_error*.csv` and `evaluation.json` into the run.
@@ -124,7 +136,9 @@ def results_table(results: list[Evaluation]) -> str:
     """The pixel errors as a table for the terminal."""
     lines = [f"{'pixel error':<34}{'labels':>8}{'mean':>9}{'median':>9}{'90%':>9}"]
     for result in results:
-        rows = [(f"{result.name} · {split}" if split != "new" else result.name, s) for split, s in result.splits.items()]
+        rows = [
+            (f"{result.name} · {split}" if split != "new" else result.name, s) for split, s in result.splits.items()
+        ]
         for name, s in rows:
             lines.append(f"{name:<34}{s.count:>8}{s.mean:>9.2f}{s.percentiles[50]:>9.2f}{s.percentiles[90]:>9.2f}")
         lines += [f"{result.name} · PCK@{t:g}: {v:.1f}%" for t, v in result.pck.items()]

@@ -41,7 +41,10 @@ def train(config: TrainConfig, draw: Draw | None = None, say: Any = print) -> Pa
     data = load_data(config)
     checkpoint = _prepare(run, config)
     accelerator, precision, sentence = describe(config.training)
-    say(f"{len(data.labels)} labeled frames ({len(data.split.train)} train), {len(data.labels.keypoint_names)} keypoints, {sentence}")
+    count = len(data.labels)
+    say(
+        f"{count} labeled frames ({len(data.split.train)} train), {len(data.labels.keypoint_names)} keypoints, {sentence}"
+    )
     tracker = build_tracker(config, data.labels)
     write_provenance(run.provenance, data, sentence)
     run.status("TRAINING")
@@ -67,9 +70,13 @@ def _prepare(run: RunDir, config: TrainConfig) -> Path | None:
         _hydra.save(config, run.config)
         return None
     if not config.training.resume:
-        raise ConfigError(f"out={run.root} already holds a run; choose another directory, or go on with training.resume=true.")
+        raise ConfigError(
+            f"out={run.root} already holds a run; choose another directory, or go on with training.resume=true."
+        )
     for key, old, new in _differences(_hydra.load(run.config), config):
-        raise ConfigError(f"{key} is {new} but the run in {run.root} was started with {old}; resume with the same configuration.")
+        raise ConfigError(
+            f"{key} is {new} but the run in {run.root} was started with {old}; resume with the same configuration."
+        )
     _hydra.save(config, run.config)
     return run.last if run.last.exists() else None
 
@@ -86,11 +93,15 @@ def _differences(old: TrainConfig, new: TrainConfig) -> list[tuple[str, Any, Any
 def _leaves_that_differ(left: Any, right: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
     if isinstance(left, dict) and isinstance(right, dict):
         keys = dict.fromkeys([*left, *right])
-        return [d for k in keys for d in _leaves_that_differ(left.get(k), right.get(k), f"{prefix}.{k}" if prefix else k)]
+        return [
+            d for k in keys for d in _leaves_that_differ(left.get(k), right.get(k), f"{prefix}.{k}" if prefix else k)
+        ]
     return [] if left == right else [(prefix, left, right)]
 
 
-def _trainer(run: RunDir, config: TrainConfig, data: RunData, *, accelerator: str, precision: str, draw: Draw | None) -> pl.Trainer:
+def _trainer(
+    run: RunDir, config: TrainConfig, data: RunData, *, accelerator: str, precision: str, draw: Draw | None
+) -> pl.Trainer:
     options = config.training
     return pl.Trainer(
         accelerator="gpu" if accelerator == "cuda" else accelerator,
@@ -126,8 +137,10 @@ def _callbacks(run: RunDir, config: TrainConfig, data: RunData, draw: Draw | Non
     )
     callbacks: list[pl.Callback] = [RunFacts(), best, MetricsCSV(run.metrics), Progress(), LearningRateMonitor("epoch")]
     if options.checkpoint_every_n_epochs:
-        periodic = dict(filename="{epoch}-{step}", every_n_epochs=options.checkpoint_every_n_epochs, save_top_k=-1)
-        callbacks.append(ModelCheckpoint(run.checkpoints, **periodic))  # pyright: ignore[reportArgumentType]
+        every = options.checkpoint_every_n_epochs
+        callbacks.append(
+            ModelCheckpoint(run.checkpoints, filename="{epoch}-{step}", every_n_epochs=every, save_top_k=-1)
+        )
     if options.schedule == "plateau":
         callbacks.append(Plateau(options.gamma, options.patience))
     if options.early_stopping:

@@ -98,7 +98,9 @@ def _model(flat: dict[str, Any], path: Path) -> list[str]:
     if head not in HEADS:
         raise ConfigError(f"{path}: model.model_type={head} is not available yet; use heatmap or regression.")
     network = str(flat.pop("model.backbone", "resnet50"))
-    names = [name for name in backbones if network == name] or [name for name in backbones if network.startswith(f"{name}_")]
+    names = [name for name in backbones if network == name] or [
+        name for name in backbones if network.startswith(f"{name}_")
+    ]
     if not names:
         raise ConfigError(f"{path}: model.backbone={network} is not available; installed: {', '.join(backbones)}.")
     if names[0] != network:

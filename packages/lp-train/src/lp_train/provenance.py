@@ -11,7 +11,20 @@ from lp_io import atomic_path
 
 from lp_train.data import RunData
 
-PACKAGES = ("lp-core", "lp-io", "lp-backbones", "lp-heads", "lp-losses", "lp-data", "lp-train", "torch", "timm", "pytorch-lightning", "numpy", "av")
+PACKAGES = (
+    "lp-core",
+    "lp-io",
+    "lp-backbones",
+    "lp-heads",
+    "lp-losses",
+    "lp-data",
+    "lp-train",
+    "torch",
+    "timm",
+    "pytorch-lightning",
+    "numpy",
+    "av",
+)
 
 
 def data_hash(labels: LabelSet) -> str:
@@ -28,7 +41,11 @@ def write_provenance(path: Path, data: RunData, device: str) -> None:
     facts = {
         "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
         "machine": {"system": platform.platform(), "device": device},
-        "data": {"root": str(data.labels.root.resolve()), "labels": str(data.labels.source), "sha256": data_hash(data.labels)},
+        "data": {
+            "root": str(data.labels.root.resolve()),
+            "labels": str(data.labels.source),
+            "sha256": data_hash(data.labels),
+        },
         "keypoint_names": list(data.labels.keypoint_names),
         "skeleton": [list(edge) for edge in data.labels.skeleton],
         "split": {part: getattr(data.split, part).tolist() for part in ("train", "val", "test", "unused")},

@@ -82,10 +82,17 @@ class Tracker(pl.LightningModule):
         """Losses, and the mean pixel error in original pixels."""
         inputs = self.get_loss_inputs_labeled(batch)
         self._evaluate(inputs, "val", batch)
-        to_original = [original_keypoints(inputs[k], batch.original_size, self.net.image_size) for k in ("keypoints_pred", "keypoints_targ")]
+        to_original = [
+            original_keypoints(inputs[k], batch.original_size, self.net.image_size)
+            for k in ("keypoints_pred", "keypoints_targ")
+        ]
         error = (to_original[0] - to_original[1]).norm(dim=-1)
         labeled = error.isfinite()
-        self.log("val_pixel_error", error[labeled].mean() if labeled.any() else error.new_zeros(()), batch_size=max(int(labeled.sum()), 1))
+        self.log(
+            "val_pixel_error",
+            error[labeled].mean() if labeled.any() else error.new_zeros(()),
+            batch_size=max(int(labeled.sum()), 1),
+        )
 
     def predict_step(self, batch: LabeledBatch, batch_idx: int = 0) -> tuple[Tensor, Tensor]:
         """Keypoints in original pixels, confidence."""
@@ -106,5 +113,3 @@ class Tracker(pl.LightningModule):
         self.log_dict(logs, on_step=False, on_epoch=True, batch_size=len(batch))
         self.log(f"{stage}_supervised_loss", total, on_step=False, on_epoch=True, batch_size=len(batch))
         return total
-
-

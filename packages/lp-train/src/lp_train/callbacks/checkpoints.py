@@ -32,5 +32,7 @@ class ResumeCheckpoint(pl.Callback):
 class RunFacts(pl.Callback):
     """Puts the keypoint names into every checkpoint, so that predicting needs no label file."""
 
-    def on_save_checkpoint(self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
         checkpoint["keypoint_names"] = list(pl_module.net.keypoint_names)

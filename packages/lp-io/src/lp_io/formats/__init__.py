@@ -1,0 +1,1 @@
+"""Layouts of labeled projects, one file each."""

@@ -1,0 +1,54 @@
+"""Writing H.264 videos that every player opens."""
+
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import numpy as np
+from jaxtyping import UInt8
+from lp_core import Size
+
+from lp_io.files import atomic_path
+
+
+class VideoWriter:
+    """Writes RGB frames as H.264 (yuv420p) in an mp4; the file appears under its name when it is complete.
+
+    Args:
+        path: of the file.
+        fps: frames per second.
+        size: (height, width); odd sizes gain one black row or column, which the format asks for.
+        crf: quality, lower is better and larger.
+    """
+
+    def __init__(self, path: Path | str, fps: float, size: Size, crf: int = 20) -> None:
+        self.path, self.size = Path(path), size
+        self._atomic = atomic_path(self.path)
+        self._fps, self._crf = Fraction(fps).limit_denominator(1_000_000), crf
+
+    def __enter__(self) -> "VideoWriter":
+        self._container = av.open(str(self._atomic.__enter__()), "w", format="mp4", options={"movflags": "faststart"})
+        self._stream = self._container.add_stream("libx264", rate=self._fps, options={"crf": str(self._crf)})
+        height, width = self.size
+        self._stream.height, self._stream.width = height + height % 2, width + width % 2
+        self._stream.pix_fmt = "yuv420p"
+        return self
+
+    def write(self, frame: UInt8[np.ndarray, "height width 3"]) -> None:
+        """Append one RGB frame of the writer's size."""
+        height, width = self.size
+        if height % 2 or width % 2:
+            frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)))
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        self._container.mux(self._stream.encode(picture))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self._container.mux(self._stream.encode(None))
+            self._container.close()
+        except BaseException as e:
+            self._atomic.__exit__(type(e), e, e.__traceback__)
+            raise
+        self._atomic.__exit__(kind, error, trace)

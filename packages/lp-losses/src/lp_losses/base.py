@@ -1,0 +1,64 @@
+"""The recipe every loss follows: remove_nans, compute_loss, rectify_epsilon, reduce_loss, log_loss."""
+
+import abc
+import math
+from typing import ClassVar
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+
+def masked_mean(values: Float[Tensor, "*shape"], valid: Bool[Tensor, "*shape"]) -> Float[Tensor, ""]:
+    """The mean of the valid values; zero, with a gradient path, if there are none. Never waits for the device."""
+    kept = torch.where(valid, values, torch.zeros_like(values))
+    return kept.sum() / valid.sum().clamp_min(1)
+
+
+class Loss(nn.Module, abc.ABC):
+    """Base of losses; a subclass says what it needs and computes one value per element.
+
+    Args:
+        epsilon: values below it count as zero, and it is taken off those above.
+        log_weight: the loss counts with weight `1 / (2 exp(log_weight))`.
+    """
+
+    name: str
+    needs: ClassVar[frozenset[str]]
+
+    def __init__(self, *, epsilon: float = 0.0, log_weight: float = 0.0) -> None:
+        super().__init__()
+        self.epsilon, self.log_weight = epsilon, log_weight
+
+    @property
+    def weight(self) -> float:
+        """`1 / (2 exp(log_weight))`."""
+        return 0.5 * math.exp(-self.log_weight)
+
+    def forward(self, *, stage: str, **inputs: Tensor) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """The unweighted scalar, and what to log; inputs the loss does not need are ignored."""
+        needed = {key: inputs[key] for key in self.needs}
+        valid = self.remove_nans(**needed)
+        values = self.rectify_epsilon(self.compute_loss(**needed))
+        scalar = self.reduce_loss(values, valid)
+        return scalar, self.log_loss(scalar, stage)
+
+    @abc.abstractmethod
+    def remove_nans(self, **inputs: Tensor) -> Bool[Tensor, "..."]:
+        """Which elements of `compute_loss`'s result count. A mask, not a selection: shapes stay fixed."""
+
+    @abc.abstractmethod
+    def compute_loss(self, **inputs: Tensor) -> Float[Tensor, "..."]:
+        """The loss per element; whatever it gives for elements that do not count must have a finite gradient."""
+
+    def rectify_epsilon(self, values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """`relu(values - epsilon)`."""
+        return torch.relu(values - self.epsilon) if self.epsilon else values
+
+    def reduce_loss(self, values: Float[Tensor, "*shape"], valid: Bool[Tensor, "*shape"]) -> Float[Tensor, ""]:
+        """The mean over what counts."""
+        return masked_mean(values, valid)
+
+    def log_loss(self, scalar: Float[Tensor, ""], stage: str) -> dict[str, Tensor]:
+        """What appears in the logs, under keys that start with `stage`."""
+        return {f"{stage}_{self.name}_loss": scalar.detach()}
