@@ -1,0 +1,77 @@
+"""Images of any sizes in, a table of keypoints out."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from lp_core import PoseTable, Resize, Size
+from lp_io import image_size, read_image
+from torch import Tensor, nn
+
+from lp_infer.ahead import ahead
+from lp_infer.options import PredictOptions
+from lp_infer.progress import Progress
+from lp_infer.runner import Runner
+
+DECODERS = min(4, os.cpu_count() or 1)
+
+
+def predict_images(
+    model: nn.Module | Runner,
+    images: Sequence[str | Path],
+    root: Path | str = ".",
+    options: PredictOptions | None = None,
+    split: tuple[str, ...] | None = None,
+) -> PoseTable:
+    """Keypoints of images, in pixels of each image as it is on disk.
+
+    Args:
+        model: any `PoseModel` that is a module, or a `Runner`, whose own options then count.
+        images: paths relative to `root`; they are the table's index as they are given.
+        root: folder.
+        options: how; the defaults if not given.
+        split: the part of the data set each image belongs to, passed on.
+
+    Raises:
+        DataError: a file is missing or is not an image.
+    """
+    options = options or (model.options if isinstance(model, Runner) else PredictOptions())
+    runner = Runner.of(model, options)
+    count = len(runner.keypoint_names)
+    keypoints, confidence = np.full((len(images), count, 2), np.nan), np.full((len(images), count), np.nan)
+    progress = Progress("predict images", len(images), options.progress)
+    paths = [Path(root) / image for image in images]
+    with ahead(_decoded(paths, runner), options.queue) as batches:
+        done = 0
+        for sizes, (points, sure) in runner.run(batches):
+            rows = slice(done, done := done + len(sizes))
+            keypoints[rows], confidence[rows] = _original(points, sizes, runner.image_size), sure
+            progress.update(done)
+    return PoseTable(
+        keypoint_names=runner.keypoint_names,
+        index=tuple(Path(image).as_posix() for image in images),
+        keypoints=keypoints,
+        confidence=confidence,
+        split=split,
+        scorer=runner.scorer,
+    )
+
+
+def _decoded(paths: Sequence[Path], runner: Runner) -> Iterator[tuple[list[Size], Tensor]]:
+    def load(path: Path) -> tuple[Size, UInt8[np.ndarray, "height width 3"]]:
+        return image_size(path), read_image(path, runner.image_size)
+
+    with ThreadPoolExecutor(DECODERS) as pool:
+        for first in range(0, len(paths), runner.batch_size):
+            loaded = list(pool.map(load, paths[first : first + runner.batch_size]))
+            yield [size for size, _ in loaded], runner.tensor(np.stack([image for _, image in loaded]))
+
+
+def _original(
+    points: Float[np.ndarray, "batch keypoints 2"], sizes: list[Size], target: Size
+) -> Float[np.ndarray, "batch keypoints 2"]:
+    """Input pixels → pixels of each row's own image."""
+    return np.stack([Resize(size, target).inverse(row) for size, row in zip(sizes, points, strict=True)])

@@ -1,0 +1,112 @@
+"""A network on a device, kept busy."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from lp_infer.devices import pick_device
+from lp_infer.optimize import compiled, copied, optimize
+from lp_infer.options import PredictOptions
+
+T = TypeVar("T")
+Poses = tuple[Float[np.ndarray, "batch keypoints 2"], Float[np.ndarray, "batch keypoints"]]
+
+
+class Runner:
+    """Runs a pose network as `PredictOptions` say. Prepare one for many videos: the functions here take it as a model.
+
+    Args:
+        model: any `PoseModel` that is a module; it is not changed.
+        options: how.
+    """
+
+    def __init__(self, model: nn.Module, options: PredictOptions | None = None) -> None:
+        self.options = options or PredictOptions()
+        self.device = pick_device(self.options.device)
+        self.precision = "float32" if self.options.precision == "auto" else self.options.precision
+        self.batch_size = self.options.batch_size or (16 if self.device.type == "cpu" else 64)
+        self.keypoint_names: tuple[str, ...] = tuple(model.keypoint_names)
+        self.image_size: tuple[int, int] = tuple(model.image_size)
+        self.scorer = f"{model.model_type}_tracker"
+        self._dtype: torch.dtype = getattr(torch, self.precision)
+        self._network = self._prepared(model)
+
+    @classmethod
+    def of(cls, model: "nn.Module | Runner", options: PredictOptions | None = None) -> "Runner":
+        """`model` itself if it is a runner already."""
+        return model if isinstance(model, Runner) else cls(model, options)
+
+    def tensor(self, images: UInt8[np.ndarray, "batch height width 3"]) -> UInt8[Tensor, "batch 3 height width"]:
+        """Frames as the network wants them, without a copy (channels-last), or in pinned memory for CUDA."""
+        frames = torch.from_numpy(images)
+        if self.device.type == "cuda":
+            frames = frames.pin_memory()
+        return frames.permute(0, 3, 1, 2)
+
+    def run(self, batches: Iterable[tuple[T, Tensor]]) -> Iterator[tuple[T, Poses]]:
+        """Poses in input pixels for each (anything, frames), in order.
+
+        A batch is handed out once the next is under way, so that an accelerator works while its results are used.
+        """
+        with _threads(self.options.threads):
+            waiting: tuple[T, _Pending] | None = None
+            for tag, images in batches:
+                started = tag, self._start(images)
+                if waiting is not None:
+                    yield waiting[0], waiting[1].get()
+                waiting = started
+            if waiting is not None:
+                yield waiting[0], waiting[1].get()
+
+    def _start(self, images: UInt8[Tensor, "batch 3 height width"]) -> "_Pending":
+        lower = self._dtype is not torch.float32
+        with torch.inference_mode(), torch.autocast(self.device.type, self._dtype, enabled=lower):
+            frames = self._padded(images.to(self.device, non_blocking=True))
+            keypoints, confidence = self._network(frames)
+            packed = torch.cat([keypoints.float(), confidence.float().unsqueeze(-1)], dim=-1)
+        return _Pending(packed[: len(images)])
+
+    def _padded(self, frames: Tensor) -> Tensor:
+        missing = self.batch_size - len(frames)
+        if not self.options.compile or missing <= 0:
+            return frames
+        return torch.cat([frames, frames[-1:].expand(missing, -1, -1, -1)])  # another size would compile anew
+
+    def _prepared(self, model: nn.Module) -> nn.Module:
+        fast = optimize(model, self._dtype) if self.options.optimize else copied(model)
+        fast = fast.to(self.device)
+        return compiled(fast) if self.options.compile else fast
+
+
+class _Pending:
+    """Poses that may still be under way from the device."""
+
+    def __init__(self, packed: Float[Tensor, "batch keypoints 3"]) -> None:
+        self._event = None
+        if packed.is_cuda:
+            packed = packed.to("cpu", non_blocking=True)
+            self._event = torch.cuda.Event()
+            self._event.record()
+        self._packed = packed
+
+    def get(self) -> Poses:
+        """Wait for them."""
+        if self._event is not None:
+            self._event.synchronize()
+        values = self._packed.cpu().numpy().astype(np.float64)
+        return values[..., :2], values[..., 2]
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
