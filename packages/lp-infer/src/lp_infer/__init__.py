@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lp_infer.devices import pick_device
     from lp_infer.images import predict_images
-    from lp_infer.optimize import optimize
+    from lp_infer.inference_copy import optimize
     from lp_infer.options import PredictOptions, PredictReport
     from lp_infer.progress import Progress
     from lp_infer.runner import Runner
@@ -20,7 +20,7 @@ _HOMES = {
     "PredictReport": "options",
     "Progress": "progress",
     "Runner": "runner",
-    "optimize": "optimize",
+    "optimize": "inference_copy",
     "pick_device": "devices",
     "predict_images": "images",
     "predict_video": "video",

@@ -26,5 +26,7 @@ def pick_device(name: str = "auto") -> torch.device:
     if kind not in present():
         raise ConfigError(f"device={name!r} is not present on this machine; choose auto or {', '.join(present())}.")
     if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
-        raise ConfigError(f"device={name!r} is not present: there are {torch.cuda.device_count()} CUDA devices, from cuda:0.")
+        raise ConfigError(
+            f"device={name!r} is not present: there are {torch.cuda.device_count()} CUDA devices, from cuda:0."
+        )
     return torch.device(name)

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-Pairs = list[tuple[nn.Module, _BatchNorm]]
+Pairs = list[tuple[_ConvNd, _BatchNorm]]
 
 
 class _Trace(TorchDispatchMode):
@@ -29,10 +29,12 @@ class _Trace(TorchDispatchMode):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         modules = list(model.modules())
-        self._convs = {id(m.weight): m for m in modules if isinstance(m, CONVOLUTIONS)}
-        self._norms = {id(m.running_mean): m for m in modules if isinstance(m, _BatchNorm) and m.running_mean is not None}
-        self._made: dict[int, nn.Module] = {}
-        self._fed: list[tuple[int, nn.Module | None, _BatchNorm]] = []
+        self._convs = {id(m.weight): m for m in modules if isinstance(m, _ConvNd)}
+        self._norms = {
+            id(m.running_mean): m for m in modules if isinstance(m, _BatchNorm) and m.running_mean is not None
+        }
+        self._made: dict[int, _ConvNd] = {}
+        self._fed: list[tuple[int, _ConvNd | None, _BatchNorm]] = []
         self._reads: Counter[int] = Counter()
         self._alive: list[Any] = []  # an id means something only while its tensor lives
 
@@ -61,7 +63,7 @@ class _Trace(TorchDispatchMode):
         return found
 
 
-def fuse_conv_bn(model: nn.Module, sample: UInt8[Tensor, "batch 3 height width"]) -> int:
+def fuse_conv_bn(model: nn.Module, sample: Shaped[Tensor, "batch 3 height width"]) -> int:
     """Fuse, in place, every pair that a run of `model` on `sample` shows to be a convolution feeding a normalisation.
 
     Layers that combine normalisation and activation (timm's `BatchNormAct2d`) leave their activation in place.
@@ -91,11 +93,11 @@ def _remainder(norm: _BatchNorm) -> nn.Module | None:
     return None
 
 
-def _foldable(conv: nn.Module) -> bool:
+def _foldable(conv: _ConvNd) -> bool:
     return not (conv.transposed and conv.groups > 1)  # their weights are laid out by group
 
 
-def _fold(conv: nn.Module, norm: _BatchNorm) -> None:
+def _fold(conv: _ConvNd, norm: _BatchNorm) -> None:
     kind = conv.weight.dtype
     values = [conv.weight, conv.bias, norm.running_mean, norm.running_var]
     weight, bias, mean, var = (None if v is None else v.detach().double() for v in values)

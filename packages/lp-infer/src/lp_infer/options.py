@@ -36,7 +36,9 @@ class PredictOptions:
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
-            raise ConfigError(f"precision={self.precision!r} is not one of {', '.join(PRECISIONS)}; choose one of these.")
+            raise ConfigError(
+                f"precision={self.precision!r} is not one of {', '.join(PRECISIONS)}; choose one of these."
+            )
         for key in ("batch_size", "threads", "queue"):
             value = getattr(self, key)
             if value is not None and value < 1:

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from io import StringIO
 from typing import TextIO
 
 
@@ -23,7 +24,7 @@ class Progress:
         label: str,
         total: int,
         show: bool | None = None,
-        stream: TextIO | None = None,
+        stream: TextIO | StringIO | None = None,
         *,
         every: float = 5.0,
         clock: Callable[[], float] = time.monotonic,

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from lp_core import Size
+from lp_core.tensors import PoseModel
 from torch import Tensor, nn
 
 from lp_infer.devices import pick_device
-from lp_infer.optimize import compiled, copied, optimize
+from lp_infer.inference_copy import compiled, copied, optimize
 from lp_infer.options import PredictOptions
 
 T = TypeVar("T")
@@ -30,9 +32,10 @@ class Runner:
         self.device = pick_device(self.options.device)
         self.precision = "float32" if self.options.precision == "auto" else self.options.precision
         self.batch_size = self.options.batch_size or (16 if self.device.type == "cpu" else 64)
-        self.keypoint_names: tuple[str, ...] = tuple(model.keypoint_names)
-        self.image_size: tuple[int, int] = tuple(model.image_size)
-        self.scorer = f"{model.model_type}_tracker"
+        described = cast(PoseModel, model)
+        self.keypoint_names = tuple(described.keypoint_names)
+        self.image_size: Size = (described.image_size[0], described.image_size[1])
+        self.scorer = f"{described.model_type}_tracker"
         self._dtype: torch.dtype = getattr(torch, self.precision)
         self._network = self._prepared(model)
 

@@ -1,1 +1,47 @@
-"""Placeholder."""
+"""Overlays of poses on images and videos, and figures of a training. No torch.
+
+Names are imported when they are first used, so that `RenderOptions` brings neither OpenCV nor matplotlib.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lp_viz.colors import keypoint_colors
+    from lp_viz.curves import error_plot, learning_curves
+    from lp_viz.draw import draw_pose
+    from lp_viz.grids import heatmaps_grid, labels_grid
+    from lp_viz.style import PoseStyle, RenderOptions
+    from lp_viz.video import render_video
+
+_HOMES = {
+    "PoseStyle": "style",
+    "RenderOptions": "style",
+    "draw_pose": "draw",
+    "error_plot": "curves",
+    "heatmaps_grid": "grids",
+    "keypoint_colors": "colors",
+    "labels_grid": "grids",
+    "learning_curves": "curves",
+    "render_video": "video",
+}
+
+__all__ = [
+    "PoseStyle",
+    "RenderOptions",
+    "draw_pose",
+    "error_plot",
+    "heatmaps_grid",
+    "keypoint_colors",
+    "labels_grid",
+    "learning_curves",
+    "render_video",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

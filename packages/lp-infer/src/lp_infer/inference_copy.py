@@ -1,9 +1,11 @@
 """A copy of a network made for running, not for training."""
 
 import copy
+from typing import cast
 
 import torch
 from lp_core import ConfigError
+from lp_core.tensors import PoseModel
 from torch import nn
 
 from lp_infer.fusion import fuse_conv_bn
@@ -24,7 +26,7 @@ def optimize(model: nn.Module, dtype: torch.dtype = torch.float32, compile: bool
     """
     fast = copied(model)
     device = next((p.device for p in fast.parameters()), torch.device("cpu"))
-    fuse_conv_bn(fast, torch.zeros(1, 3, *fast.image_size, dtype=torch.uint8, device=device))
+    fuse_conv_bn(fast, torch.zeros(1, 3, *cast(PoseModel, fast).image_size, dtype=torch.uint8, device=device))
     fast = fast.to(memory_format=torch.channels_last)
     _lower(fast, dtype)
     return compiled(fast) if compile else fast

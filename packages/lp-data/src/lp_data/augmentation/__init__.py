@@ -1,0 +1,1 @@
+"""Training augmentation: one geometric transform and batched photometric parts, on the device of the images."""
