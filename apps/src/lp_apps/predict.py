@@ -92,7 +92,9 @@ def _video(model: "PoseNet", video: Path, out: Path, options: Options) -> None:
         print(f"{target} exists; overwrite=true predicts it again")
         return
     report = predict_video(model, video, target, _predict_options(options))
-    print(report.sentence())
+    for problem in report.problems:
+        print(problem)
+    print(f"{report.frames} frames at {report.frames_per_second:.1f} frames/s → {target}")
 
 
 def _images(model: "PoseNet", images: list[Path], out: Path, options: Options) -> None:
@@ -110,9 +112,7 @@ def _table(model: "PoseNet", table: Path, out: Path, options: Options) -> None:
     from lp_io import read_labels, write_predictions
 
     labels = read_labels(table.parent, file=table.name)
-    poses = predict_images(
-        model, [labels.root / i for i in labels.images], names=labels.images, options=_predict_options(options)
-    )
+    poses = predict_images(model, labels.images, labels.root, _predict_options(options))
     target = out / f"{table.stem}.csv"
     out.mkdir(parents=True, exist_ok=True)
     write_predictions(target, poses)

@@ -34,7 +34,7 @@ def test_absent_device_says_what_there_is(monkeypatch):
 
 
 def test_progress_every_few_seconds_with_the_time_left():
-    seconds, out = iter([0, 1, 6, 7, 100]), io.StringIO()
+    seconds, out = iter([0.0, 1.0, 6.0, 7.0, 100.0]), io.StringIO()
     progress = Progress("predict a.mp4", 1000, True, out, clock=lambda: next(seconds))
     for done in (10, 60, 70, 1000):
         progress.update(done)
@@ -46,7 +46,7 @@ def test_progress_every_few_seconds_with_the_time_left():
 
 def test_progress_is_quiet_off_a_terminal():
     out = io.StringIO()
-    Progress("x", 10, None, out, every=0).update(10)
+    Progress("x", 10, None, out, every=0.0).update(10)
     assert out.getvalue() == ""
 
 

@@ -137,18 +137,28 @@ def _decoded_times(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def decoded(container: "av.container.InputContainer", stream: "av.VideoStream"):
-    """Frames in presentation order; packets that cannot be decoded are passed over."""
+    """Frames in presentation order that can be trusted.
+
+    A packet that cannot be decoded is passed over, and so is what was predicted from it: everything up to the next
+    keyframe, which decoders otherwise conceal with stale content.
+    """
     packets = container.demux(stream)
+    doubtful = False
     while True:
         try:
             packet = next(packets)
         except (StopIteration, av.FFmpegError):
             break
         try:
-            yield from packet.decode()
+            frames = packet.decode()
         except av.FFmpegError:
+            doubtful = True
             continue
+        for frame in frames:
+            doubtful = (doubtful or frame.is_corrupt) and not (frame.key_frame and not frame.is_corrupt)
+            if not doubtful:
+                yield frame
     try:
-        yield from stream.codec_context.decode(None)
+        yield from () if doubtful else stream.codec_context.decode(None)
     except (av.FFmpegError, EOFError):
         return

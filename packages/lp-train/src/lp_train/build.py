@@ -15,7 +15,7 @@ from lp_train.optimization import Schedule
 from lp_train.rundir import RunDir
 from lp_train.tracker import Tracker
 
-UNFREEZING_EPOCH = 20  # of pretrained backbones, as in the reference
+FROZEN_SHARE = 1 / 15  # of the epochs, for pretrained backbones: the reference's 20 of 300
 
 
 def build_network(config: TrainConfig, keypoint_names: tuple[str, ...]) -> PoseNet:
@@ -56,7 +56,9 @@ def is_pretrained(config: TrainConfig) -> bool:
 def build_schedule(config: TrainConfig) -> Schedule:
     """The learning-rate schedule, with the unfreezing epoch that fits the weights if none is given."""
     epoch = config.training.unfreezing_epoch
-    return Schedule(config.training, epoch if epoch is not None else UNFREEZING_EPOCH * is_pretrained(config))
+    if epoch is None:
+        epoch = round(FROZEN_SHARE * config.training.max_epochs) if is_pretrained(config) else 0
+    return Schedule(config.training, epoch)
 
 
 def build_tracker(config: TrainConfig, labels: LabelSet) -> Tracker:

@@ -77,7 +77,8 @@ class TrainingConfig:
         learning_rate: of the head; the backbone's follows it, see `unfreezing_epoch`.
         milestones: shares of `max_epochs` at which multistep multiplies the rate by `gamma`.
         patience: validations without improvement: of plateau before it multiplies by `gamma`, of early stopping before the end.
-        unfreezing_epoch: the backbone is frozen until then; not given: 0 for random weights, 20 for pretrained ones.
+        unfreezing_epoch: the backbone is frozen until then; not given: 0 for random weights, a fifteenth of the
+            epochs for pretrained ones (20 of 300, as in the reference).
         ema_decay: decay per step of an exponential moving average of the weights, which is then what is evaluated; 0 = off.
         gradient_clip: largest gradient norm; 0 = off.
         checkpoint_every_n_epochs: keep a checkpoint of every n-th epoch, beside the best and the last.

@@ -14,7 +14,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from lp_train import _hydra
 from lp_train.build import build_tracker
-from lp_train.callbacks import ExampleImages, MetricsCSV, Plateau, Progress, ResumeCheckpoint, RunFacts
+from lp_train.callbacks import ExampleImages, MetricsCSV, Plateau, Progress, ResumeCheckpoint
 from lp_train.callbacks.examples import Draw
 from lp_train.config import TrainConfig
 from lp_train.data import RunData, load_data
@@ -48,9 +48,9 @@ def train(config: TrainConfig, draw: Draw | None = None, say: Any = print) -> Pa
     tracker = build_tracker(config, data.labels)
     write_provenance(run.provenance, data, sentence)
     run.status("TRAINING")
-    trainer = _trainer(run, config, data, accelerator=accelerator, precision=precision, draw=draw)
     batch = config.training.batch_size
     with _quiet():
+        trainer = _trainer(run, config, data, accelerator=accelerator, precision=precision, draw=draw)
         trainer.fit(
             tracker,
             data.loader("train", batch, config.training.seed),
@@ -133,9 +133,12 @@ def _loggers(run: RunDir, config: TrainConfig) -> list[Any]:
 def _callbacks(run: RunDir, config: TrainConfig, data: RunData, draw: Draw | None) -> list[pl.Callback]:
     options = config.training
     best = ModelCheckpoint(
-        run.checkpoints, filename="{epoch}-{step}-best", monitor="val_supervised_loss", save_weights_only=True
+        run.checkpoints,
+        filename="{epoch}-{step}-best",
+        monitor="val_supervised_loss",
+        save_weights_only=not options.ema_decay,  # the averaged weights are put in by a hook that this would skip
     )
-    callbacks: list[pl.Callback] = [RunFacts(), best, MetricsCSV(run.metrics), Progress(), LearningRateMonitor("epoch")]
+    callbacks: list[pl.Callback] = [best, MetricsCSV(run.metrics), Progress(), LearningRateMonitor("epoch")]
     if options.checkpoint_every_n_epochs:
         every = options.checkpoint_every_n_epochs
         callbacks.append(

@@ -99,6 +99,10 @@ class Tracker(pl.LightningModule):
         keypoints, confidence = self.net(batch.images)
         return original_keypoints(keypoints, batch.original_size, self.net.image_size), confidence
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Every checkpoint knows the keypoints, so that predicting needs no label file."""
+        checkpoint["keypoint_names"] = list(self.net.keypoint_names)
+
     def configure_optimizers(self) -> Any:
         """Two groups, backbone and head; the schedule multiplies the rate of each, once per epoch."""
         optimizer = make_optimizer(self.net.backbone.parameters(), self.net.head.parameters(), self.schedule.config)

@@ -13,6 +13,7 @@ Color = tuple[int, int, int]
 Image = UInt8[np.ndarray, "height width 3"]
 BITS = 5  # OpenCV takes coordinates as integers with this many binary digits behind the point
 EDGE: Color = (20, 20, 20)
+FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw_pose(
@@ -73,7 +74,7 @@ def dot(image: Image, center: np.ndarray, color: Color, radius: float, opacity: 
 
 def ring(image: Image, center: np.ndarray, color: Color, radius: float, opacity: float = 1.0) -> None:
     """An open circle with a dark edge, in place."""
-    thickness = max(1, round(0.45 * radius))
+    thickness = max(1, round(0.25 * radius))
 
     def paint(part: Image, origin: np.ndarray) -> None:
         at, r = _fixed(center - origin), round(radius * 2**BITS)
@@ -94,17 +95,20 @@ def line(image: Image, ends: np.ndarray, color: Color, width: float, opacity: fl
 
 
 def word(image: Image, text: str, origin: np.ndarray, color: Color, opacity: float = 1.0) -> None:
-    """Text whose lower left corner is at `origin`, with a dark outline, in place."""
+    """Text whose lower left corner is at `origin`, or left of it where there is no room, with a dark edge, in place."""
     scale = max(0.35, min(image.shape[:2]) / 1100)
-    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    (width, height), below = cv2.getTextSize(text, FONT, scale, 1)
+    origin = np.minimum(origin, (max(0, image.shape[1] - width - 2), image.shape[0]))
 
     def paint(part: Image, corner: np.ndarray) -> None:
         x, y = (origin - corner).round().astype(int).tolist()
-        for thickness, c in ((3, EDGE), (1, color)):
-            cv2.putText(part, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, c, thickness, cv2.LINE_AA)
+        for dx, dy in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            cv2.putText(part, text, (x + dx, y + dy), FONT, scale, EDGE, 1, cv2.LINE_AA)
+        cv2.putText(part, text, (x, y), FONT, scale, color, 1, cv2.LINE_AA)
 
-    corners = origin + np.array([[0, below], [width, -height]])
-    _blend(image, corners, 3, opacity, paint)
+    if np.isfinite(origin).all():
+        corners = origin + np.array([[0, below], [width, -height]])
+        _blend(image, corners, 3.0, opacity, paint)
 
 
 def _fixed(point: np.ndarray) -> tuple[int, int]:

@@ -12,9 +12,10 @@ from lp_viz.draw import dot, dot_radius, line, ring, word
 from lp_viz.style import PoseStyle
 
 GAP = 4  # pixels between tiles
-TILE = 256  # tiles are enlarged until their shorter side has so many pixels
+TILE = 384  # tiles are enlarged until their shorter side has so many pixels
 WHITE = (255, 255, 255)
 Image = UInt8[np.ndarray, "height width 3"]
+Resized = UInt8[np.ndarray, "rows columns 3"]  # of another size than what came in
 
 
 def labels_grid(
@@ -53,7 +54,7 @@ def heatmaps_grid(
     return tiled(tiles)
 
 
-def tiled(tiles: Sequence[Image]) -> Image:
+def tiled(tiles: Sequence[Image]) -> Resized:
     """Tiles of one size in a grid that is about as wide as high."""
     if not tiles:
         return np.zeros((1, 1, 3), np.uint8)
@@ -67,7 +68,7 @@ def tiled(tiles: Sequence[Image]) -> Image:
     return out
 
 
-def _enlarged(image: Image) -> tuple[Image, int]:
+def _enlarged(image: Image) -> tuple[Resized, int]:
     scale = max(1, -(-TILE // min(image.shape[:2])))
     if scale == 1:
         return np.ascontiguousarray(image).copy(), 1
@@ -80,8 +81,8 @@ def _compare(tile: Image, targ: Float[np.ndarray, "keypoints 2"], pred: Float[np
     for a, b in zip(targ, pred, strict=True):
         line(tile, np.stack([a, b]), WHITE, 0.5 * radius)
     for a, b, color in zip(targ, pred, colors, strict=True):
-        ring(tile, a, color, 1.9 * radius)
-        dot(tile, b, color, 0.8 * radius)
+        ring(tile, a, color, 2.1 * radius)
+        dot(tile, b, color, radius)
 
 
 def _glowing(tile: Image, maps: Float[np.ndarray, "keypoints h w"]) -> Image:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from lp_core import DataError, PoseTable, Resize, Size
+from lp_core import ConfigError, DataError, PoseTable, Resize, Size
 from lp_io import VideoReader, VideoWriter, read_predictions
 
 from lp_viz.colors import keypoint_colors
@@ -33,27 +33,32 @@ def render_video(
         ConfigError: the skeleton names keypoints that the table does not have.
     """
     options = options or RenderOptions()
-    source = "the table of predictions" if isinstance(predictions, PoseTable) else str(predictions)
     table = predictions if isinstance(predictions, PoseTable) else read_predictions(predictions)
     with VideoReader(video) as reader:
         original = reader.size
+        _check(table, reader, "the table of predictions" if table is predictions else str(predictions), options)
     size = enlarged(original, options.min_side)
-    with VideoReader(video, size) as reader:
-        if reader.frame_count != len(table.keypoints):
-            raise DataError(
-                f"{source} has {len(table.keypoints)} rows but {video} has {reader.frame_count} frames; "
-                "predict this video again."
-            )
+    artist = Artist(table, Resize(original, size), options)
+    with VideoReader(video, size) as reader, VideoWriter(out, reader.fps, size) as writer:
         progress = Progress(f"render {Path(video).name}", reader.frame_count, options.progress)
-        artist = Artist(table, Resize(original, size), options)
-        with VideoWriter(out, reader.fps, size) as writer:
-            number = 0
-            for batch in reader.batches(options.batch_size):
-                for frame in batch:
-                    writer.write(artist.draw(frame, number))
-                    number += 1
-                progress.update(number)
+        number = 0
+        for batch in reader.batches(options.batch_size):
+            for frame in batch:
+                writer.write(artist.draw(frame, number))
+                number += 1
+            progress.update(number)
     return Path(out)
+
+
+def _check(table: PoseTable, reader: VideoReader, source: str, options: RenderOptions) -> None:
+    """Whether table, video and skeleton belong together."""
+    rows, count = len(table.keypoints), len(table.keypoint_names)
+    if reader.frame_count != rows:
+        raise DataError(
+            f"{source} has {rows} rows but {reader.path} has {reader.frame_count} frames; predict this video again."
+        )
+    if strangers := sorted({k for pair in options.skeleton for k in pair if not 0 <= k < count}):
+        raise ConfigError(f"skeleton names keypoint {strangers[0]} but {source} has keypoints 0 to {count - 1} only.")
 
 
 def enlarged(size: Size, min_side: int) -> Size:

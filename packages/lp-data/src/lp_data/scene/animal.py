@@ -42,7 +42,7 @@ class Body:
 
     def __init__(self, rng: np.random.Generator, times: Float[np.ndarray, " frames"], centre: tuple[float, float], size: float) -> None:
         self.size = size
-        self.heading = wander(rng, times, 0.45, 5.0)
+        self.heading = wander(rng, times, 0.34, 5.0)
         self.pitch = np.clip(wander(rng, times, 0.18, 3.0), -0.1, 0.5)
         self.x = centre[0] + wander(rng, times, 16, 4.0)
         self.y = centre[1] + wander(rng, times, 6, 3.0)

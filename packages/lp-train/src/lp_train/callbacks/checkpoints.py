@@ -1,8 +1,7 @@
-"""Checkpoints that survive a crash while they are written, and say what they are of."""
+"""The checkpoint to resume from, written so that a crash in the middle leaves the previous one whole."""
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 
@@ -27,12 +26,3 @@ class ResumeCheckpoint(pl.Callback):
         if trainer.is_global_zero:
             temporary.replace(self.path)
         self._saved = time.monotonic()
-
-
-class RunFacts(pl.Callback):
-    """Puts the keypoint names into every checkpoint, so that predicting needs no label file."""
-
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        checkpoint["keypoint_names"] = list(pl_module.net.keypoint_names)
