@@ -17,7 +17,7 @@ def run(words: list[str]) -> None:
     """Data, training, evaluation, video."""
     from lp_apps import render, train
 
-    given = dict(word.partition("=")[::2] for word in words)
+    given = {key: value for key, _, value in (word.partition("=") for word in words)}
     if not given.get("out"):
         raise ConfigError("out=DIR must be given: where the demo puts its data and its run.")
     out, epochs, seed = Path(given.pop("out")), given.pop("epochs", str(EPOCHS)), given.pop("seed", "0")

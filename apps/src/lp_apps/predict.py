@@ -63,14 +63,13 @@ def expand(source: str) -> tuple[list[Path], list[Path], list[Path]]:
 
     path = Path(source)
     found = sorted(path.iterdir()) if path.is_dir() else [Path(p) for p in sorted(glob.glob(source))] or [path]
-    groups = tuple(
-        [p for p in found if p.suffix.lower() in kinds] for kinds in (VIDEO_SUFFIXES, IMAGE_SUFFIXES, {".csv"})
-    )
+    kinds = (VIDEO_SUFFIXES, IMAGE_SUFFIXES, {".csv"})
+    videos, images, tables = ([p for p in found if p.suffix.lower() in kind] for kind in kinds)
     if not path.is_dir() and not any(p.exists() for p in found):
         raise DataError(f"source={source} does not exist; give a video, a folder, a glob in quotes or a label CSV.")
-    if not any(groups):
+    if not (videos or images or tables):
         raise DataError(f"source={source} holds no video, image or label CSV.")
-    return groups
+    return videos, images, tables
 
 
 def _predict_options(options: Options):

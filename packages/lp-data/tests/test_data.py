@@ -17,10 +17,19 @@ def labels(tmp_path):
     keypoints = rng.uniform(0, 39, (6, 2, 2))
     keypoints[1, 0] = np.nan
     visibility = np.where(np.isnan(keypoints).any(-1), 0, 2)
-    return LabelSet(root=tmp_path, source=tmp_path / "labels.csv", images=tuple(names), keypoint_names=("a", "b"), keypoints=keypoints, visibility=visibility)
+    return LabelSet(
+        root=tmp_path,
+        source=tmp_path / "labels.csv",
+        images=tuple(names),
+        keypoint_names=("a", "b"),
+        keypoints=keypoints,
+        visibility=visibility,
+    )
 
 
-@pytest.mark.parametrize(("n", "train", "val"), [(90, 0.8, 0.1), (55, 0.8, 0.1), (20, 0.5, 0.08), (12, 0.9, 0.1), (6, 0.95, 0.05)])
+@pytest.mark.parametrize(
+    ("n", "train", "val"), [(90, 0.8, 0.1), (55, 0.8, 0.1), (20, 0.5, 0.08), (12, 0.9, 0.1), (6, 0.95, 0.05)]
+)
 def test_splits_are_torch_s_random_split_with_the_reference_s_sizes(n, train, val):
     """Independent statement of the rule: `torch.utils.data.random_split` does the drawing."""
     sizes = [int(np.floor(train * n)), int(np.floor(val * n))]
@@ -50,7 +59,12 @@ def test_train_frames():
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [((100, 0.9, 0.2), "add up to at most 1"), ((1, 0.8, 0.1), "label more"), ((100, 0.8, 0.1, 0, -1), "above zero"), ((10, 0.8, 0.1, 0, 0.01), "leaves none")],
+    [
+        ((100, 0.9, 0.2), "add up to at most 1"),
+        ((1, 0.8, 0.1), "label more"),
+        ((100, 0.8, 0.1, 0, -1), "above zero"),
+        ((10, 0.8, 0.1, 0, 0.01), "leaves none"),
+    ],
 )
 def test_impossible_splits_are_one_sentence(arguments, words):
     with pytest.raises(ConfigError, match=words):
@@ -88,13 +102,19 @@ def test_order_is_a_function_of_seed_and_epoch(labels):
         loader.set_epoch(epoch)
         epochs.append([batch.index.tolist() for batch in loader])
     assert epochs[0] == epochs[2] != epochs[1]
-    assert sorted(sum(epochs[0], [])) == list(range(6)) and [len(b) for b in epochs[0]] == [4, 2] and len(loader) == 2
+    assert (
+        sorted(row for rows in epochs[0] for row in rows) == list(range(6))
+        and [len(b) for b in epochs[0]] == [4, 2]
+        and len(loader) == 2
+    )
     assert not np.array_equal(epoch_order(np.arange(50), 1, 0), epoch_order(np.arange(50), 2, 0))
 
 
 def test_every_process_gets_its_share(labels):
     dataset = LabeledDataset(labels, (32, 32))
-    parts = [[b.index.tolist() for b in BatchLoader(dataset, np.arange(6), 2, shuffle=False).shard(r, 2)] for r in (0, 1)]
+    parts = [
+        [b.index.tolist() for b in BatchLoader(dataset, np.arange(6), 2, shuffle=False).shard(r, 2)] for r in (0, 1)
+    ]
     assert parts == [[[0, 1], [4, 5]], [[2, 3], [0, 1]]]
 
 

@@ -10,7 +10,9 @@ from lp_core.testing.head import HeadContract
 from lp_heads.peak import fit_peak
 
 
-@pytest.mark.parametrize("options", [{}, {"hidden": 8}, {"downsample_factor": 1}, {"downsample_factor": 3}])
+@pytest.mark.parametrize(
+    "options", [{}, {"hidden": 8}, {"downsample_factor": 1}, {"downsample_factor": 3}, {"downsample_factor": 4}]
+)
 class TestHeatmap(HeadContract):
     name = "heatmap"
 
@@ -44,8 +46,12 @@ def test_unlabeled_occluded_and_outside():
     keypoints = torch.tensor([[[math.nan, math.nan], [5.0, 5.0], [70.0, 5.0], [5.0, 5.0]]])
     flags = torch.tensor([[0, 1, 2, 2]])
     uniform = torch.full((8, 8), 1 / 64)
-    teach = target_generators.make("gaussian_heatmap").build(image_size=(32, 32), stride=4)(keypoints, flags)["heatmaps_targ"][0]
-    ignore = target_generators.make("gaussian_heatmap", uniform_for_unlabeled=False).build(image_size=(32, 32), stride=4)
+    teach = target_generators.make("gaussian_heatmap").build(image_size=(32, 32), stride=4)(keypoints, flags)[
+        "heatmaps_targ"
+    ][0]
+    ignore = target_generators.make("gaussian_heatmap", uniform_for_unlabeled=False).build(
+        image_size=(32, 32), stride=4
+    )
     ignored = ignore(keypoints, flags)["heatmaps_targ"][0]
     assert all(torch.equal(m, uniform) for m in teach[:3]) and teach[3].max() > 0.05
     assert not ignored[0].any() and torch.equal(ignored[1], uniform) and not ignored[2].any()
@@ -105,7 +111,9 @@ def test_noise_hurts_the_fit_no_more_than_the_window_mean():
     assert (fitted - points).norm(dim=-1).mean() < (mean - points).norm(dim=-1).mean()
 
 
-@pytest.mark.parametrize(("true", "found"), [(0.5, 1.65), (2, 2.50), (4, 4.09), (8, 8.01), (128, 128.0), (250, 249.5), (255.5, 251.45)])
+@pytest.mark.parametrize(
+    ("true", "found"), [(0.5, 1.65), (2, 2.50), (4, 4.09), (8, 8.01), (128, 128.0), (250, 249.5), (255.5, 251.45)]
+)
 def test_the_lightning_pose_decoder_reproduces_its_numbers(true, found):
     """Measured on Lightning Pose 2.4.3 at 256 px, downsample factor 2; its targets have no half-pixel shift."""
     y, x = np.indices((64, 64))
@@ -132,7 +140,7 @@ def test_the_plain_head_has_the_reference_s_parameters():
 
 def test_what_does_not_fit_is_one_sentence():
     with pytest.raises(ConfigError, match="the largest that does is 2"):
-        heads["heatmap"](downsample_factor=3).build(channels=64, stride=8, num_keypoints=2, image_size=(64, 64))
+        heads["heatmap"](downsample_factor=3).build(channels=64, stride=4, num_keypoints=2, image_size=(64, 64))
     with pytest.raises(ConfigError, match="Choose mse, kl or js"):
         heads["heatmap"](loss="msee")
     with pytest.raises(ConfigError, match="strides 1, 2, 4 and 8"):

@@ -8,8 +8,9 @@ import time
 import pytest
 import torch
 from lp_core import ConfigError
-from lp_infer import Progress, pick_device
+from lp_infer import pick_device
 from lp_infer.ahead import ahead
+from lp_io import Progress
 
 
 def test_auto_picks_what_is_present():
@@ -79,5 +80,5 @@ def test_leaving_early_ends_the_thread_soon():
 
 
 def test_options_come_without_torch():
-    code = "import sys; from lp_infer import PredictOptions, PredictReport, Progress; sys.exit('torch' in sys.modules)"
+    code = "import sys; from lp_infer import PredictOptions, PredictReport; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

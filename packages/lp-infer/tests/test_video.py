@@ -20,7 +20,7 @@ class FakeReader(VideoReader):
     frame_count, broken, problems = 0, frozenset[int](), ()
     peak = 0
 
-    def __init__(self, path: Path, size: tuple[int, int]) -> None:
+    def __init__(self, path: Path, size: tuple[int, int], threads: int = 0) -> None:
         self.size, self.original_size = size, (120, 200)
         self.frame_count = self.length
         type(self).peak, self._refs = 0, []

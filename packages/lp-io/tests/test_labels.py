@@ -46,7 +46,9 @@ class TestDeepLabCut(LabelFormatContract):
         (root / "labeled-data/v/CollectedData_me.csv").write_text(
             "scorer,,,me,me,me,me\nbodyparts,,,b,b,a,a\ncoords,,,x,y,x,y\nlabeled-data,v,img0.png,3,4,1,2\n"
         )
-        (root / "labeled-data/w/CollectedData_me.csv").write_text("scorer,me,me\nbodyparts,a,a\ncoords,x,y\nlabeled-data\\w\\img1.png,5,6\n")
+        (root / "labeled-data/w/CollectedData_me.csv").write_text(
+            "scorer,me,me\nbodyparts,a,a\ncoords,x,y\nlabeled-data\\w\\img1.png,5,6\n"
+        )
 
     def test_skeleton(self, root):
         assert self.read(root).skeleton == ((1, 0),)
@@ -102,7 +104,10 @@ def test_ood_files_are_found_and_are_not_the_labels(root):
 
 BAD = {
     "a missing image": (LP.replace("img1", "img9"), r"img9\.png does not exist"),
-    "a label outside its image": (LP.replace("5,6", "5,60"), r"a in labeled-data/v/img1\.png is at \(5, 60\), outside the image of 12×10"),
+    "a label outside its image": (
+        LP.replace("5,6", "5,60"),
+        r"a in labeled-data/v/img1\.png is at \(5, 60\), outside the image of 12×10",
+    ),
     "a duplicate keypoint": (LP.replace("a,a,b,b", "a,a,a,a"), "has the column a x twice"),
     "a wrong column count": (LP.replace("5,6,,", "5,6,"), "line 5 has 4 columns where the header has 5"),
     "x without y": (LP.replace("5,6", "5,"), r"img1\.png has only one of x and y for a"),
@@ -111,8 +116,14 @@ BAD = {
     "no rows": ("\n".join(LP.splitlines()[:3]), "no labeled frame"),
     "nothing labeled": ("\n".join([*LP.splitlines()[:3], "labeled-data/v/img0.png,,,,"]), "every cell is empty"),
     "another table": ("a,b\n1,2\n", "first rows must start with scorer, bodyparts and coords"),
-    "several animals": ("scorer,me,me\nindividuals,m,m\nbodyparts,a,a\ncoords,x,y\nlabeled-data/v/img0.png,1,2\n", "several animals"),
-    "a keypoint without y": ("scorer,me\nbodyparts,a\ncoords,x\nlabeled-data/v/img0.png,1\n", "needs both an x and a y"),
+    "several animals": (
+        "scorer,me,me\nindividuals,m,m\nbodyparts,a,a\ncoords,x,y\nlabeled-data/v/img0.png,1,2\n",
+        "several animals",
+    ),
+    "a keypoint without y": (
+        "scorer,me\nbodyparts,a\ncoords,x\nlabeled-data/v/img0.png,1\n",
+        "needs both an x and a y",
+    ),
 }
 
 
@@ -169,7 +180,10 @@ def test_real_data(data):
 
 def test_hdf5_equals_csv_on_real_data(data):
     folder = data / "dlc-reaching/labeled-data/reachingvideo1"
-    hdf, text = read_hdf_table(folder / "CollectedData_Mackenzie.h5"), read_header_table(folder / "CollectedData_Mackenzie.csv")
+    hdf, text = (
+        read_hdf_table(folder / "CollectedData_Mackenzie.h5"),
+        read_header_table(folder / "CollectedData_Mackenzie.csv"),
+    )
     assert (hdf.index, hdf.columns, hdf.scorer) == (text.index, text.columns, text.scorer)
     np.testing.assert_array_equal(hdf.values, text.values)
 

@@ -35,7 +35,12 @@ def test_round_trip_is_exact(table, tmp_path):
     back = read_predictions(tmp_path / "p.csv")
     np.testing.assert_array_equal(back.keypoints, table.keypoints)
     np.testing.assert_array_equal(back.confidence, table.confidence)
-    assert (back.index, back.split, back.keypoint_names, back.scorer) == (table.index, table.split, table.keypoint_names, table.scorer)
+    assert (back.index, back.split, back.keypoint_names, back.scorer) == (
+        table.index,
+        table.split,
+        table.keypoint_names,
+        table.scorer,
+    )
 
 
 def test_frames_are_numbered_and_written_bit_by_bit(table, tmp_path):

@@ -28,7 +28,15 @@ def number_of(frame: np.ndarray) -> int:
     return sum(int(frame[middle, bit * CELL + middle, 0] > 127) << bit for bit in range(BITS))
 
 
-def write_numbered(path: Path, frames: int = 40, *, codec: str = "libx264", times: list[int] | None = None, size=(64, 160), options=None) -> Path:
+def write_numbered(
+    path: Path,
+    frames: int = 40,
+    *,
+    codec: str = "libx264",
+    times: list[int] | None = None,
+    size=(64, 160),
+    options=None,
+) -> Path:
     """A video at 25 frames/s; `times` are presentation times in units of 1/1000 s."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options=options or {})
@@ -152,7 +160,10 @@ def test_sound_without_pictures_is_one_sentence(tmp_path):
 
 
 def test_out_of_range_is_one_sentence(tmp_path):
-    with VideoReader(write_numbered(tmp_path / "v.mp4", 5)) as reader, pytest.raises(DataError, match="frames 0 to 4, not 3 to 6"):
+    with (
+        VideoReader(write_numbered(tmp_path / "v.mp4", 5)) as reader,
+        pytest.raises(DataError, match="frames 0 to 4, not 3 to 6"),
+    ):
         reader.clip(3, 4)
 
 
@@ -167,7 +178,10 @@ def centre(image):
 def test_resizing_follows_the_pixel_convention_in_videos_and_images(tmp_path, size):
     y, x = np.indices((200, 320))
     blobs = [(60.0, 50.0), (250.3, 140.8)]
-    pictures = [np.repeat((20 + 220 * np.exp(-((x - a) ** 2 + (y - b) ** 2) / 72))[..., None], 3, -1).astype(np.uint8) for a, b in blobs]
+    pictures = [
+        np.repeat((20 + 220 * np.exp(-((x - a) ** 2 + (y - b) ** 2) / 72))[..., None], 3, -1).astype(np.uint8)
+        for a, b in blobs
+    ]
     with VideoWriter(tmp_path / "v.mp4", 10, (200, 320), crf=1) as writer:
         for picture in pictures:
             writer.write(picture)

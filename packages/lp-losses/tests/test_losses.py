@@ -8,7 +8,9 @@ from lp_core.testing.loss import LossContract
 from lp_losses import LossFactory
 
 
-@pytest.mark.parametrize("name", ["heatmap_mse", "heatmap_kl", "heatmap_js", "regression_mse", "regression_rmse", "simcc_kl"])
+@pytest.mark.parametrize(
+    "name", ["heatmap_mse", "heatmap_kl", "heatmap_js", "regression_mse", "regression_rmse", "simcc_kl"]
+)
 class TestContract(LossContract):
     @pytest.fixture(autouse=True)
     def _name(self, name):
@@ -22,7 +24,9 @@ def kl(p, q, floor):
 
 def per_map(i, function):
     """The mean of `function(target, prediction)` over maps whose target is not all zero."""
-    pairs = [(t, p) for t, p in zip(i["heatmaps_targ"].reshape(-1, 30), i["heatmaps_pred"].reshape(-1, 30), strict=True)]
+    pairs = [
+        (t, p) for t, p in zip(i["heatmaps_targ"].reshape(-1, 30), i["heatmaps_pred"].reshape(-1, 30), strict=True)
+    ]
     return np.mean([function(t, p) for t, p in pairs if t.any()])
 
 
@@ -69,13 +73,18 @@ def test_the_logged_distance_is_euclidean():
 
 def test_a_distance_of_zero_has_a_finite_gradient():
     points = torch.ones(1, 1, 2, requires_grad=True)
-    losses["regression_rmse"]().build()(stage="train", keypoints_targ=torch.ones(1, 1, 2), keypoints_pred=points)[0].backward()
+    losses["regression_rmse"]().build()(stage="train", keypoints_targ=torch.ones(1, 1, 2), keypoints_pred=points)[
+        0
+    ].backward()
     assert points.grad.isfinite().all()
 
 
 def test_factory_adds_weighted_losses_and_logs_them():
     inputs = LossContract().inputs()
-    chosen = {"heatmap_mse": losses["heatmap_mse"]().build(), "heatmap_kl": losses["heatmap_kl"](log_weight=2.0).build()}
+    chosen = {
+        "heatmap_mse": losses["heatmap_mse"]().build(),
+        "heatmap_kl": losses["heatmap_kl"](log_weight=2.0).build(),
+    }
     total, logs = LossFactory(chosen)("train", inputs, anneal=0.5)
     raw = {name: loss(stage="train", **inputs)[0] for name, loss in chosen.items()}
     expected = 0.5 * (0.5 * raw["heatmap_mse"] + 0.5 * np.exp(-2) * raw["heatmap_kl"])

@@ -1,4 +1,4 @@
-"""Feature extractors for pose models, on timm. timm is imported when a backbone is built."""
+"""Feature extractors on timm. Importing this module loads neither torch nor timm; `build` does."""
 
 from lp_backbones.config import TimmConfig
 

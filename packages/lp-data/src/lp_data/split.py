@@ -51,7 +51,9 @@ def _counts(frames: int, train: float, val: float) -> tuple[int, int]:
     if validation == 0:
         training, validation = training - 1, 1
     if training < 1:
-        raise ConfigError(f"{frames} labeled frames are too few for data.split.train={train} and data.split.val={val}; label more.")
+        raise ConfigError(
+            f"{frames} labeled frames are too few for data.split.train={train} and data.split.val={val}; label more."
+        )
     return training, validation
 
 

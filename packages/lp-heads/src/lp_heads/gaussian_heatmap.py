@@ -16,9 +16,7 @@ def inside(keypoints: Float[Tensor, "*batch 2"], image_size: Size) -> Bool[Tenso
     return ((keypoints >= -0.5) & (keypoints <= limit)).all(-1)
 
 
-def normalised_gaussian(
-    centre: Float[Tensor, "*batch"], length: int, sigma: float
-) -> Float[Tensor, "*batch {length}"]:
+def normalised_gaussian(centre: Float[Tensor, "*batch"], length: int, sigma: float) -> Float[Tensor, "*batch {length}"]:
     """A Gaussian sampled at 0, 1, …, length - 1, divided by its sum."""
     cells = torch.arange(length, device=centre.device, dtype=centre.dtype)
     return torch.softmax(-0.5 * ((cells - centre[..., None]) / sigma) ** 2, dim=-1)

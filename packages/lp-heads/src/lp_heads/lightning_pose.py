@@ -70,5 +70,7 @@ class LightningPoseDecoderConfig(PredictorConfig):
         """
         factor = math.log2(stride)
         if factor not in (0, 1, 2, 3):
-            raise ConfigError(f"head.predictor=lightning_pose works at strides 1, 2, 4 and 8, not {stride:g}; use soft_argmax.")
+            raise ConfigError(
+                f"head.predictor=lightning_pose works at strides 1, 2, 4 and 8, not {stride:g}; use soft_argmax."
+            )
         return LightningPoseDecoder(int(factor))

@@ -15,9 +15,7 @@ def window_start(peak: Int[Tensor, "*batch"], length: int, radius: int) -> Int[T
     return (peak - radius).clamp(0, max(length - (2 * radius + 1), 0))
 
 
-def fit_peak(
-    values: Float[Tensor, "*batch window"], peak: Float[Tensor, "*batch"]
-) -> Float[Tensor, "*batch"]:
+def fit_peak(values: Float[Tensor, "*batch window"], peak: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     """The position of the maximum in cells of the window, exact for a sampled Gaussian wherever the window lies.
 
     The logarithm of a Gaussian is a parabola; it is fitted by least squares with weights `values²` (which is what errors

@@ -37,7 +37,9 @@ class RegressionHead(nn.Module):
         super().__init__()
         self.linear_layer = nn.Linear(channels, 2 * num_keypoints)
         self.target_generator, self.predictor = KeypointTargets(), KeypointOutputs()
-        self.register_buffer("extent", torch.tensor([image_size[1], image_size[0]], dtype=torch.float32), persistent=False)
+        self.register_buffer(
+            "extent", torch.tensor([image_size[1], image_size[0]], dtype=torch.float32), persistent=False
+        )
 
     def forward(self, features: Float[Tensor, "batch channels h w"]) -> dict[str, Tensor]:
         """Features → `keypoints_pred` (batch, keypoints, 2) in input pixels."""

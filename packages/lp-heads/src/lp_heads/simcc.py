@@ -31,7 +31,9 @@ class SimCCTargets:
         bins = (torch.where(known[..., None], keypoints, 0.0) + 0.5) * self.bins_per_pixel - 0.5
         targets = {}
         for axis, (name, extent) in enumerate((("x", self.image_size[1]), ("y", self.image_size[0]))):
-            curve = normalised_gaussian(bins[..., axis], round(extent * self.bins_per_pixel), self.sigma * self.bins_per_pixel)
+            curve = normalised_gaussian(
+                bins[..., axis], round(extent * self.bins_per_pixel), self.sigma * self.bins_per_pixel
+            )
             targets[f"simcc_{name}_targ"] = curve * known[..., None]
         return targets
 

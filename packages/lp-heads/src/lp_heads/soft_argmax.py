@@ -36,7 +36,9 @@ class SoftArgmax:
         side = torch.arange(2 * self.radius + 1, device=maps.device)
         rows = (top[..., None] + side[: min(len(side), height)])[..., :, None]
         columns = (left[..., None] + side[: min(len(side), width)])[..., None, :]
-        window = flat.gather(-1, (rows * width + columns).flatten(-2)).unflatten(-1, (rows.shape[-2], columns.shape[-1]))
+        window = flat.gather(-1, (rows * width + columns).flatten(-2)).unflatten(
+            -1, (rows.shape[-2], columns.shape[-1])
+        )
         cell_x = left + fit_peak(window.sum(-2), (x - left).to(maps.dtype))
         cell_y = top + fit_peak(window.sum(-1), (y - top).to(maps.dtype))
         keypoints = (torch.stack([cell_x, cell_y], dim=-1) + 0.5) * self.stride - 0.5

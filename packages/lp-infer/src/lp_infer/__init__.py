@@ -11,14 +11,12 @@ if TYPE_CHECKING:
     from lp_infer.images import predict_images
     from lp_infer.inference_copy import optimize
     from lp_infer.options import PredictOptions, PredictReport
-    from lp_infer.progress import Progress
     from lp_infer.runner import Runner
     from lp_infer.video import predict_video
 
 _HOMES = {
     "PredictOptions": "options",
     "PredictReport": "options",
-    "Progress": "progress",
     "Runner": "runner",
     "optimize": "inference_copy",
     "pick_device": "devices",
@@ -29,7 +27,6 @@ _HOMES = {
 __all__ = [
     "PredictOptions",
     "PredictReport",
-    "Progress",
     "Runner",
     "optimize",
     "pick_device",

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from lp_core import PoseTable, Resize, Size
 from lp_io import image_size, read_image
+from lp_io.progress import Progress
 from torch import Tensor, nn
 
 from lp_infer.ahead import ahead
 from lp_infer.options import PredictOptions
-from lp_infer.progress import Progress
 from lp_infer.runner import Runner
 
 DECODERS = min(4, os.cpu_count() or 1)

@@ -21,7 +21,7 @@ def optimize(model: nn.Module, dtype: torch.dtype = torch.float32, compile: bool
     Args:
         model: any `PoseModel` that is a module.
         dtype: of the weights of convolutions and linear layers; if not float32, run the copy under
-            `torch.autocast` of the same type.
+            `torch.autocast` of the same type. A submodule with a true attribute `keep_float32` is left alone.
         compile: hand it to torch.compile too, with its weights frozen into the program.
     """
     fast = copied(model)
@@ -38,9 +38,12 @@ def copied(model: nn.Module) -> nn.Module:
 
 
 def _lower(model: nn.Module, dtype: torch.dtype) -> None:
-    for module in model.modules():
-        if type(module) in LOWERED:
-            module.to(dtype)
+    if getattr(model, "keep_float32", False):
+        return
+    if type(model) in LOWERED:
+        model.to(dtype)
+    for child in model.children():
+        _lower(child, dtype)
 
 
 def compiled(model: nn.Module) -> nn.Module:

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 from lp_core import DataError, Resize
 from lp_io import PredictionWriter, VideoReader
+from lp_io.progress import Progress
 from torch import Tensor, nn
 
 from lp_infer.ahead import ahead
 from lp_infer.options import PredictOptions, PredictReport
-from lp_infer.progress import Progress
 from lp_infer.runner import Runner
 
 Rows: TypeAlias = tuple[int, np.ndarray]  # number of a batch's first frame, which of its frames are broken
@@ -43,7 +43,7 @@ def predict_video(
     if out.exists() and not options.overwrite:
         raise DataError(f"{out} exists already; delete it or set overwrite=true.")
     runner = Runner.of(model, options)
-    with VideoReader(video, runner.image_size) as reader:
+    with VideoReader(video, runner.image_size, threads=_decoders(runner)) as reader:
         broken = _stream(runner, reader, out, Progress(f"predict {video.name}", reader.frame_count, options.progress))
         return PredictReport(
             out=out,
@@ -55,6 +55,11 @@ def predict_video(
             precision=runner.precision,
             batch_size=runner.batch_size,
         )
+
+
+def _decoders(runner: Runner) -> int:
+    """Threads that decode: one beside a network on the same cores, all of them beside an accelerator."""
+    return 1 if runner.device.type == "cpu" else 0
 
 
 def _stream(runner: Runner, reader: VideoReader, out: Path, progress: Progress) -> tuple[int, ...]:

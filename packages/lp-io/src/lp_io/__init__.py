@@ -3,6 +3,7 @@
 from lp_io.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, atomic_path
 from lp_io.images import image_size, read_image
 from lp_io.labels import ood_label_files, read_labels
+from lp_io.progress import Progress
 from lp_io.tables import PredictionWriter, read_predictions, write_metric, write_predictions
 from lp_io.video_reader import VideoReader
 from lp_io.video_writer import VideoWriter
@@ -11,6 +12,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "VIDEO_SUFFIXES",
     "PredictionWriter",
+    "Progress",
     "VideoReader",
     "VideoWriter",
     "atomic_path",

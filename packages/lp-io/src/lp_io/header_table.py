@@ -55,7 +55,9 @@ class Table:
         half = np.isfinite(points).sum(-1) == 1
         if half.any():
             row, k = np.argwhere(half)[0]
-            raise DataError(f"{self.source}: {self.index[row]} has only one of x and y for {names[k]}; fill in both or neither.")
+            raise DataError(
+                f"{self.source}: {self.index[row]} has only one of x and y for {names[k]}; fill in both or neither."
+            )
 
 
 def read_header_table(path: Path) -> Table:
@@ -73,7 +75,9 @@ def read_header_table(path: Path) -> Table:
         raise DataError(f"{path} is not a text file; give a label CSV.") from e
     heads = [row[0] for row in rows[:4]]
     if MULTI in heads:
-        raise DataError(f"{path} has labels of several animals, which are not supported yet; give a single-animal file.")
+        raise DataError(
+            f"{path} has labels of several animals, which are not supported yet; give a single-animal file."
+        )
     if heads[:3] != ["scorer", "bodyparts", "coords"]:
         raise DataError(f"{path} is not a label table: its first rows must start with scorer, bodyparts and coords.")
     first = next((i for i, cell in enumerate(rows[2][1:], 1) if cell), len(rows[2]))  # behind the index columns
@@ -94,7 +98,9 @@ def _check_widths(path: Path, rows: list[list[str]]) -> None:
     width = len(rows[2])
     for number, row in enumerate(rows, 1):
         if len(row) != width:
-            raise DataError(f"{path}: line {number} has {len(row)} columns where the header has {width}; repair the line.")
+            raise DataError(
+                f"{path}: line {number} has {len(row)} columns where the header has {width}; repair the line."
+            )
 
 
 def _cell(path: Path, image: str, text: str) -> float:

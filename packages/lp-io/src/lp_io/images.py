@@ -14,7 +14,9 @@ def _open(path: Path) -> Image.Image:
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; put the image there or take its row out of the labels.") from None
     except (UnidentifiedImageError, OSError) as e:
-        raise DataError(f"{path} cannot be read as an image; replace the file or take its row out of the labels.") from e
+        raise DataError(
+            f"{path} cannot be read as an image; replace the file or take its row out of the labels."
+        ) from e
 
 
 def image_size(path: Path | str) -> Size:

@@ -49,13 +49,21 @@ class PredictionWriter:
         """Append rows `start`, `start + 1`, …"""
         self.write_rows(range(start, start + len(keypoints)), keypoints, confidence)
 
-    def write_rows(self, index: Sequence[int | str], keypoints: np.ndarray, confidence: np.ndarray, split: Sequence[str] | None = None) -> None:
+    def write_rows(
+        self,
+        index: Sequence[int | str],
+        keypoints: np.ndarray,
+        confidence: np.ndarray,
+        split: Sequence[str] | None = None,
+    ) -> None:
         """Append rows under the names `index`, with the part of the split each belongs to."""
         values = np.concatenate([keypoints, confidence[..., None]], axis=-1).reshape(len(keypoints), -1)
         for row, (name, numbers) in enumerate(zip(index, values.tolist(), strict=True)):
             self._csv.writerow([name, *map(_number, numbers), *([split[row]] if split else [])])
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             self._file.close()
         except OSError as e:

@@ -76,8 +76,8 @@ def _cache_file(path: Path) -> Path:
     return folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.npz"
 
 
-def open_video(path: Path) -> tuple["av.container.InputContainer", "av.VideoStream"]:
-    """The container and its first video stream.
+def open_video(path: Path, threads: int = 0) -> tuple["av.container.InputContainer", "av.VideoStream"]:
+    """The container and its first video stream, decoded by `threads` threads (0: as many as there are cores).
 
     Raises:
         DataError: not a readable video.
@@ -85,12 +85,15 @@ def open_video(path: Path) -> tuple["av.container.InputContainer", "av.VideoStre
     try:
         container = av.open(str(path))
     except (av.FFmpegError, OSError) as e:
-        raise DataError(f"{path} cannot be read as a video ({e.strerror or e}); check that the file is complete.") from e
+        raise DataError(
+            f"{path} cannot be read as a video ({e.strerror or e}); check that the file is complete."
+        ) from e
     if not container.streams.video:
         container.close()
         raise DataError(f"{path} holds no video stream; give a video file.")
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = threads
     return container, stream
 
 

@@ -21,15 +21,17 @@ class VideoReader:
     Args:
         path: the file.
         size: (height, width) to stretch frames to; the original size if not given.
+        threads: that decode; 0 takes every core, which is best alone and not beside a network on the same cores.
 
     Raises:
         DataError: missing, not a video, or nothing in it can be decoded.
     """
 
-    def __init__(self, path: Path | str, size: Size | None = None) -> None:
+    def __init__(self, path: Path | str, size: Size | None = None, threads: int = 0) -> None:
         self.path = Path(path)
         self._index: VideoIndex = video_index(self.path)
-        self._container, self._stream = open_video(self.path)
+        self._threads = threads
+        self._container, self._stream = open_video(self.path, threads)
         self.original_size: Size = (self._stream.height, self._stream.width)
         self.size: Size = size or self.original_size
         self._row = {int(pts): row for row, pts in enumerate(self._index.pts)}
@@ -41,7 +43,9 @@ class VideoReader:
     def __enter__(self) -> "VideoReader":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -76,7 +80,9 @@ class VideoReader:
         """What is unusual about the file, one sentence each."""
         found = []
         if self._index.variable_rate:
-            found.append(f"{self.path} has a variable frame rate: rows of predictions are frames, not equal steps of time.")
+            found.append(
+                f"{self.path} has a variable frame rate: rows of predictions are frames, not equal steps of time."
+            )
         if claimed := self._stream.frames:
             missing = claimed - len(self._index)
             if missing > 0:
@@ -85,7 +91,9 @@ class VideoReader:
             found.append(f"{self.path}: {len(self._broken)} frames cannot be decoded (first: {min(self._broken)}).")
         return tuple(found)
 
-    def batches(self, batch_size: int, start: int = 0, stop: int | None = None) -> Iterator[UInt8[np.ndarray, "b h w 3"]]:
+    def batches(
+        self, batch_size: int, start: int = 0, stop: int | None = None
+    ) -> Iterator[UInt8[np.ndarray, "b h w 3"]]:
         """Consecutive frames from `start` up to `stop` (the end), at most `batch_size` at a time."""
         end = self.frame_count if stop is None else min(stop, self.frame_count)
         for first in range(start, end, batch_size):
@@ -165,5 +173,5 @@ class VideoReader:
                 self._container.seek(pts, stream=self._stream, backward=True)
         except av.FFmpegError:
             self._container.close()
-            self._container, self._stream = open_video(self.path)
+            self._container, self._stream = open_video(self.path, self._threads)
         self._decoding = decoded(self._container, self._stream)

@@ -1,8 +1,8 @@
 """Losses for pose estimation: pure functions, and modules that follow one recipe.
 
-    from lp_losses import heatmap_mse
-    from lp_core import losses
-    loss = losses["heatmap_mse"]().build()
+from lp_losses import heatmap_mse
+from lp_core import losses
+loss = losses["heatmap_mse"]().build()
 """
 
 from lp_losses.base import Loss, masked_mean

@@ -39,7 +39,8 @@ class LossFactory(nn.Module):
         for name, loss in self.losses.items():
             if missing := loss.needs - inputs.keys():
                 raise ConfigError(
-                    f"losses.{name} needs {', '.join(sorted(missing))}, which this model does not produce; choose another loss or head."
+                    f"losses.{name} needs {', '.join(sorted(missing))}, which this model does not produce; "
+                    "choose another loss or head."
                 )
             scalar, log = loss(stage=stage, **inputs)
             weighted = anneal * loss.weight * scalar

@@ -30,7 +30,9 @@ class SimCCKL(Loss):
 
     def compute_loss(self, **inputs: Tensor) -> Float[Tensor, "2 batch keypoints"]:
         """Per axis and keypoint."""
-        return torch.stack([classification_kl(inputs[f"simcc_{axis}_targ"], inputs[f"simcc_{axis}_pred"]) for axis in "xy"])
+        return torch.stack(
+            [classification_kl(inputs[f"simcc_{axis}_targ"], inputs[f"simcc_{axis}_pred"]) for axis in "xy"]
+        )
 
 
 @dataclass(slots=True, kw_only=True)

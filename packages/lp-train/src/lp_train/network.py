@@ -26,6 +26,7 @@ class PoseNet(nn.Module):
         super().__init__()
         self.backbone = cast(nn.Module, backbone)
         self.head = cast(nn.Module, head)
+        self.head.keep_float32 = True  # pyright: ignore  # lp_infer leaves it alone; see `outputs`
         self.keypoint_names, self.image_size, self.model_type = keypoint_names, image_size, model_type
         self.register_buffer("mean", 255 * torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(backbone.std).view(1, 3, 1, 1), persistent=False)
@@ -47,4 +48,6 @@ class PoseNet(nn.Module):
         self, images: UInt8[Tensor, "batch 3 height width"]
     ) -> tuple[Float[Tensor, "batch keypoints 2"], Float[Tensor, "batch keypoints"]]:
         """Frames at input size → keypoints in input pixels, confidence in 0–1."""
-        return self.head.predictor(self.outputs(self.get_representations(images)))
+        outputs = self.outputs(self.get_representations(images))
+        with torch.autocast(images.device.type, enabled=False):
+            return self.head.predictor(outputs)

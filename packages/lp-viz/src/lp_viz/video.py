@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from lp_core import ConfigError, DataError, PoseTable, Resize, Size
 from lp_io import VideoReader, VideoWriter, read_predictions
+from lp_io.progress import Progress
 
 from lp_viz.colors import keypoint_colors
 from lp_viz.draw import dot_radius, draw_pose, line
-from lp_viz.progress import Progress
 from lp_viz.style import RenderOptions
 
 

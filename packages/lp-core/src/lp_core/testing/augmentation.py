@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
 from lp_core import augmentations
 from lp_core.tensors import Augmentation, Augmented
-from torch import Tensor
 
 BATCH, SIZE, SIGMA = 12, (96, 128), 2.5
 NAMES = ("nose", "ear_left", "ear_right", "tail")

@@ -4,9 +4,10 @@ import dataclasses
 from typing import Any
 
 import torch
+from torch import Tensor, nn
+
 from lp_core import heads
 from lp_core.tensors import Head
-from torch import Tensor, nn
 
 SIZE, CHANNELS, STRIDE, KEYPOINTS, BATCH = (64, 96), 32, 16, 5, 2
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from lp_core import DataError, LabelFormat, LabelSet, label_formats
 
 

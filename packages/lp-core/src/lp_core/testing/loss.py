@@ -4,9 +4,10 @@ import dataclasses
 
 import pytest
 import torch
+from torch import Tensor
+
 from lp_core import losses
 from lp_core.tensors import Loss
-from torch import Tensor
 
 SHAPE = {"batch": 3, "keypoints": 4, "height": 6, "width": 5}
 BINS = 7
@@ -31,8 +32,14 @@ class LossContract:
         b, k, h, w = SHAPE.values()
         maps = {n: torch.rand(b, k, h, w, generator=g, dtype=torch.float64) for n in ("heatmaps_targ", "heatmaps_pred")}
         maps = {n: m / m.sum((-1, -2), keepdim=True) for n, m in maps.items()}
-        points = {n: 9 * torch.rand(b, k, 2, generator=g, dtype=torch.float64) for n in ("keypoints_targ", "keypoints_pred")}
-        bins = {f"simcc_{a}_{p}": torch.rand(b, k, BINS, generator=g, dtype=torch.float64) for a in "xy" for p in ("targ", "pred")}
+        points = {
+            n: 9 * torch.rand(b, k, 2, generator=g, dtype=torch.float64) for n in ("keypoints_targ", "keypoints_pred")
+        }
+        bins = {
+            f"simcc_{a}_{p}": torch.rand(b, k, BINS, generator=g, dtype=torch.float64)
+            for a in "xy"
+            for p in ("targ", "pred")
+        }
         bins = {n: v / v.sum(-1, keepdim=True) if n.endswith("targ") else v for n, v in bins.items()}
         return {**maps, **points, **bins, "confidences": torch.rand(b, k, generator=g, dtype=torch.float64)}
 

@@ -104,7 +104,9 @@ def displacements(
 
 
 def sample(
-    images: Float[Tensor, "batch 3 height width"], transforms: Affine, field: Float[Tensor, "batch 2 height width"] | None
+    images: Float[Tensor, "batch 3 height width"],
+    transforms: Affine,
+    field: Float[Tensor, "batch 2 height width"] | None,
 ) -> Float[Tensor, "batch 3 height width"]:
     """Images moved by the maps and then the displacement; black where nothing comes from."""
     height, width = images.shape[-2:]
@@ -131,7 +133,9 @@ def displace_points(points: Points, field: Float[Tensor, "batch 2 height width"]
     return moved
 
 
-def flip(images: Tensor, points: Points, on: Bool[Tensor, " batch"], order: Int[Tensor, " keypoints"]) -> tuple[Tensor, Points]:
+def flip(
+    images: Tensor, points: Points, on: Bool[Tensor, " batch"], order: Int[Tensor, " keypoints"]
+) -> tuple[Tensor, Points]:
     """Mirror the images of `on` left to right; their keypoints take the places of `order`."""
     width = images.shape[-1]
     mirrored = points[:, order].clone()

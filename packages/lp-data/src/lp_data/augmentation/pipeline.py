@@ -38,7 +38,9 @@ def flip_order(names: tuple[str, ...]) -> Int[Tensor, " keypoints"]:
         if other is None:
             continue
         if other not in names:
-            raise ConfigError(f"augmentation.hflip: keypoint {name} has no counterpart {other}; rename it or use augmentation.hflip.p=0.")
+            raise ConfigError(
+                f"augmentation.hflip: keypoint {name} has no counterpart {other}; rename it or use augmentation.hflip.p=0."
+            )
         order[i] = names.index(other)
     return torch.tensor(order)
 

@@ -1,6 +1,7 @@
 """Draw the animal, seen from the side and, in a mirror under it, from below."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -66,7 +67,9 @@ class Painter:
         markers: draw nothing but a bright dot at every keypoint, for tests.
     """
 
-    def __init__(self, rng: np.random.Generator, stage: Stage, motion: Motion, look: Look, *, markers: bool = False) -> None:
+    def __init__(
+        self, rng: np.random.Generator, stage: Stage, motion: Motion, look: Look, *, markers: bool = False
+    ) -> None:
         self.stage, self.motion, self.look, self.markers = stage, motion, look, markers
         self.screen = {name: stage.project(path) for name, path in motion.points.items()}
         height, width = stage.height, stage.width
@@ -88,7 +91,9 @@ class Painter:
         edge = round(0.56 * height)
         self.background[edge : edge + 4] *= 0.35
         self.background[edge + 4 :] *= 0.85
-        cv2.rectangle(self.background, (2, edge + 2), (width - 3, height - 3), tuple(0.5 * c for c in self.look.floor), 2)
+        cv2.rectangle(
+            self.background, (2, edge + 2), (width - 3, height - 3), tuple(0.5 * c for c in self.look.floor), 2
+        )
 
     def frame(self, index: int) -> tuple[UInt8[np.ndarray, "height width 3"], Bool[np.ndarray, "2 parts"]]:
         """The picture of frame `index`, and which keypoints can be seen in each view."""
@@ -139,7 +144,7 @@ class Painter:
 
     def _trunk(self, ink: np.ndarray, owner: np.ndarray, moment: int, view: int) -> None:
         points = [self.screen[n][moment, view] for n in ("tail_base", "pelvis", "chest", "head")]
-        for (a, b), (r, s) in zip(zip(points, points[1:], strict=False), ((5, 15), (15, 13), (13, 8)), strict=True):
+        for (a, b), (r, s) in zip(pairwise(points), ((5, 15), (15, 13), (13, 8)), strict=True):
             self._capsule(ink, owner, a, b, (r, s), 1.0, 100)
 
     def _head(self, ink: np.ndarray, owner: np.ndarray, moment: int, view: int) -> None:
@@ -161,7 +166,14 @@ class Painter:
         self._capsule(ink, owner, paw, paw, (3.5, 3.5), 1.25 * shade, PARTS.index(name) + 1)
 
     def _capsule(
-        self, ink: np.ndarray, owner: np.ndarray, a: np.ndarray, b: np.ndarray, radii: tuple[float, float], shade: float, part: int
+        self,
+        ink: np.ndarray,
+        owner: np.ndarray,
+        a: np.ndarray,
+        b: np.ndarray,
+        radii: tuple[float, float],
+        shade: float,
+        part: int,
     ) -> None:
         """A shape with round ends of two radii, in the picture and in the map of owners."""
         r, s = (self.motion.size * radius for radius in radii)
@@ -180,7 +192,10 @@ class Painter:
 
     def _obstacle(self, picture: np.ndarray, owner: np.ndarray, x: float) -> None:
         """A block that travels through both views, in front of the animal."""
-        for top, bottom in ((self.stage.floor - 14, self.stage.floor), (self.stage.mirror + 24, self.stage.mirror + 38)):
+        for top, bottom in (
+            (self.stage.floor - 14, self.stage.floor),
+            (self.stage.mirror + 24, self.stage.mirror + 38),
+        ):
             corners = (slice(round(top), round(bottom)), slice(max(round(x), 0), max(round(x) + 16, 0)))
             picture[corners] = 0.55 * np.array(self.look.floor)
             owner[corners] = 103

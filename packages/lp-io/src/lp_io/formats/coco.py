@@ -31,7 +31,9 @@ class Coco:
             row = self._row(path, annotation, rows, seen)
             flat = np.asarray(annotation.get("keypoints", []), dtype=np.float64)
             if flat.size != 3 * len(names):
-                raise DataError(f"{path}: annotation {annotation.get('id')} has {flat.size} keypoint values, not {3 * len(names)}.")
+                raise DataError(
+                    f"{path}: annotation {annotation.get('id')} has {flat.size} keypoint values, not {3 * len(names)}."
+                )
             x_y_v = flat.reshape(-1, 3)
             visibility[row] = x_y_v[:, 2]
             keypoints[row] = np.where(x_y_v[:, 2:] > NOT_LABELED, x_y_v[:, :2], np.nan)
@@ -61,7 +63,9 @@ class Coco:
     def _row(self, path: Path, annotation: dict[str, Any], rows: dict[int, int], seen: set[int]) -> int:
         image = annotation.get("image_id")
         if image not in rows:
-            raise DataError(f"{path}: annotation {annotation.get('id')} is of image {image}, which the file does not list.")
+            raise DataError(
+                f"{path}: annotation {annotation.get('id')} is of image {image}, which the file does not list."
+            )
         if image in seen:
             raise DataError(f"{path}: image {image} shows several animals, which is not supported yet.")
         seen.add(image)

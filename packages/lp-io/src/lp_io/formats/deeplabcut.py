@@ -59,14 +59,18 @@ class DeepLabCut:
                 raise DataError(f"{folder} has several label tables; choose one with data.labels=FILE.")
             found += tables
         if not found:
-            raise DataError(f"{root / 'labeled-data'} has no CollectedData_<scorer>.csv or .h5; label some frames first.")
+            raise DataError(
+                f"{root / 'labeled-data'} has no CollectedData_<scorer>.csv or .h5; label some frames first."
+            )
         return found
 
     def _names(self, root: Path, config: dict[str, Any], tables: list[Table]) -> tuple[str, ...]:
         names = tuple(str(n) for n in config.get("bodyparts") or [])
         labeled = set(dict.fromkeys(name for table in tables for name, _ in table.columns))
         if labeled - set(names):
-            raise DataError(f"{root / 'config.yaml'} does not list the labeled bodyparts {', '.join(sorted(labeled - set(names)))}.")
+            raise DataError(
+                f"{root / 'config.yaml'} does not list the labeled bodyparts {', '.join(sorted(labeled - set(names)))}."
+            )
         if not labeled:
             raise DataError(f"{root} has no labeled bodypart.")
         return tuple(n for n in names if n in labeled)

@@ -36,7 +36,9 @@ class LightningPose:
             return files[0].name
         if not files:
             raise DataError(f"{root} has no CollectedData.csv; give the label file with data.labels=FILE.")
-        raise DataError(f"{root} has several label files ({', '.join(p.name for p in files)}); choose with data.labels=FILE.")
+        raise DataError(
+            f"{root} has several label files ({', '.join(p.name for p in files)}); choose with data.labels=FILE."
+        )
 
 
 @dataclass(slots=True, kw_only=True)

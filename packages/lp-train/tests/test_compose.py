@@ -1,0 +1,114 @@
+"""The Hydra edge: what comes in as words leaves as checked dataclasses, and what is wrong is one sentence."""
+
+import dataclasses
+
+import pytest
+from lp_core import ConfigError, UnknownNameError
+from lp_train import _hydra, compose
+from lp_train.lp_config import translate
+
+
+def test_words_become_typed_values():
+    config = compose(
+        [
+            "backbone=resnet50",
+            "backbone.pretrained=false",
+            "head=simcc",
+            "data.image_size=[128,256]",
+            "training.max_epochs=7",
+            "losses=[]",
+        ]
+    )
+    assert type(config.backbone).__name__ == "ResNet50Config" and config.backbone.pretrained is False
+    assert config.head.supervised_loss == "simcc_kl" and config.training.max_epochs == 7
+    assert list(config.data.image_size) == [128, 256] and config.losses == {}
+
+
+def test_losses_are_chosen_by_name_and_have_their_own_options():
+    config = compose(["losses=[regression_rmse]", "losses.regression_rmse.log_weight=2"])
+    assert config.losses["regression_rmse"].log_weight == 2
+
+
+def test_parts_of_the_augmentation_are_switched_off_by_name():
+    config = compose(["augmentation=dlc", "augmentation.motion_blur.p=0"])
+    assert config.augmentation.motion_blur.p == 0 and config.augmentation.rotate.p == 0.4
+
+
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [
+        ("training.max_epoch=5", r"no configuration key 'training\.max_epoch'; did you mean 'training\.max_epochs'\?"),
+        ("backbone.pretraned=false", r"did you mean 'backbone\.pretrained'"),
+        ("training.max_epochs=many", r"override 'training\.max_epochs' does not fit"),
+        ("training.max_epochs=0", r"training\.max_epochs=0 must be above zero"),
+        ("training.accelerator=gpu", r"training\.accelerator=gpu is unknown"),
+        ("training.schedule=cosin", r"did you mean 'cosine'"),
+        ("data.image_size=[10,10]", "at least 32 pixels"),
+        ("head.loss=mes", "Choose mse, kl or js"),
+        ("training.ema_decay=1", "must lie in"),
+    ],
+)
+def test_a_wrong_word_is_one_sentence(word, words):
+    with pytest.raises(ConfigError, match=words) as error:
+        compose([word])
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_part_names_the_nearest():
+    with pytest.raises(UnknownNameError, match=r"lp\.backbones has no 'resnet81'; did you mean 'resnet18'"):
+        compose(["backbone=resnet81"])
+    with pytest.raises(UnknownNameError, match=r"lp\.losses has no 'tmporal'"):
+        compose(["losses=[tmporal]"])
+
+
+def test_a_saved_configuration_comes_back_equal(tmp_path):
+    config = compose(
+        [
+            "backbone=hrnet_w18",
+            "head=simcc",
+            "augmentation=dlc-lr",
+            "augmentation.rotate.degrees=5",
+            "losses=[regression_rmse]",
+        ]
+    )
+    _hydra.save(config, tmp_path / "config.yaml")
+    assert dataclasses.asdict(_hydra.load(tmp_path / "config.yaml")) == dataclasses.asdict(config)
+    with pytest.raises(ConfigError, match="does not exist"):
+        _hydra.load(tmp_path / "none.yaml")
+
+
+LP = """
+data: {image_resize_dims: {height: 384, width: 256}, data_dir: /some/dir, csv_file: CollectedData.csv,
+  num_keypoints: 17, view_names: null}
+training: {imgaug: dlc, train_batch_size: 8, val_batch_size: 32, train_prob: .8, val_prob: .1, train_frames: 1, num_gpus: 1,
+  unfreezing_epoch: 20,
+  max_epochs: 300, rng_seed_data_pt: 42, rng_seed_model_pt: 44, optimizer: Adam,
+  optimizer_params: {learning_rate: 1e-3}, lr_scheduler: multisteplr,
+  lr_scheduler_params: {multisteplr: {milestones: [150, 200, 250], gamma: .5}}, a_typo: 3}
+model: {losses_to_use: [], backbone: resnet50_animal_ap10k, model_type: heatmap, heatmap_loss_type: kl}
+dali: {general: {seed: 123456}}
+losses: {temporal: {log_weight: 5.0}}
+"""
+
+
+def test_a_lightning_pose_configuration(tmp_path):
+    (tmp_path / "lp.yaml").write_text(LP)
+    translation = translate(tmp_path / "lp.yaml")
+    config = compose(translation.overrides)
+    assert (
+        list(config.data.image_size) == [384, 256] and config.data.root == "/some/dir" and config.data.split.seed == 42
+    )
+    assert (config.training.batch_size, config.training.seed, config.training.max_epochs) == (8, 44, 300)
+    assert (
+        config.training.milestones == pytest.approx([1 / 2, 2 / 3, 5 / 6])
+        and config.head.supervised_loss == "heatmap_kl"
+    )
+    assert type(config.backbone).__name__ == "ResNet50Config"
+    assert any("a_typo" in key for key in translation.unknown) and any("ap10k" in key for key in translation.unknown)
+    assert len(translation.unknown) == 2
+
+
+def test_a_model_we_lack_is_one_sentence(tmp_path):
+    (tmp_path / "lp.yaml").write_text("model: {model_type: heatmap_multiview_transformer}")
+    with pytest.raises(ConfigError, match="heatmap_multiview_transformer is not available yet"):
+        translate(tmp_path / "lp.yaml")
