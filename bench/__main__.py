@@ -1,0 +1,129 @@
+"""The table: what was measured, the reference, ours, the ratio.
+
+python -m bench [--backbones resnet18 resnet50] [--threads 2] [--out FILE.json]
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench import reference
+
+DATA = Path(os.environ.get("LP_TEST_DATA", Path(__file__).parents[1] / "../shared/data")).resolve() / "mirror-mouse"
+THEIR_DECODE = """
+import time, torch, statistics
+from lightning_pose.models.heads.heatmap import run_subpixelmaxima
+torch.set_num_threads({threads})
+maps = torch.rand(96, 17, 64, 64); maps = maps / maps.sum((-1, -2), keepdim=True)
+times = []
+with torch.inference_mode():
+    for _ in range(4):
+        start = time.perf_counter(); run_subpixelmaxima(maps, 2, torch.tensor(1000.0)); times.append(time.perf_counter() - start)
+print(1000 * statistics.median(times[1:]) / 96)
+"""
+
+
+def ours(verb: str, *arguments: object, threads: int) -> dict[str, Any]:
+    """One verb of `bench.ours` in a fresh process."""
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    command = [sys.executable, "-m", "bench.ours", verb, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if not lines:
+        sys.exit(f"bench.ours {verb} failed: {done.stderr[-2000:]}")
+    return json.loads(lines[-1].removeprefix("RESULT "))
+
+
+class Table:
+    """Prints rows as they come, and keeps them."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        print(f"{'':<58}{'reference':>12}{'ours':>12}{'ratio':>9}", flush=True)
+
+    def row(self, name: str, theirs: float | None, mine: float, *, better: str = "higher") -> None:
+        ratio = None if theirs is None else mine / theirs if better == "higher" else theirs / mine
+        self.rows.append({"name": name, "reference": theirs, "ours": mine, "ratio": ratio})
+        left = "" if theirs is None else f"{theirs:.2f}"
+        right = "" if ratio is None else f"{ratio:.2f}×"
+        print(f"{name:<58}{left:>12}{mine:>12.2f}{right:>9}", flush=True)
+
+
+def training(table: Table, backbone: str, threads: int) -> None:
+    """Images/s, supervised, 256 × 256, batch 16, `dlc` augmentation."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = ["steps", "--data", str(DATA), "--backbone", backbone, "--workers", "2", "--out", f"{folder}/steps"]
+        theirs = reference.run(*words, threads=threads)["images_per_s"]
+    for precision in ("float32", "bfloat16"):
+        mine = ours("training", DATA, backbone, precision, threads, threads=threads)["images_per_s"]
+        table.row(f"training, {backbone}, {precision}, images/s", theirs, mine)
+
+
+def prediction(table: Table, backbone: str, threads: int, folder: Path) -> None:
+    """Frames/s of a video, from the file to the CSV; weights are those of one epoch, which changes no speed."""
+    video = DATA / "videos/test_vid.mp4"
+    common = ["--data", str(DATA), "--backbone", backbone, "--epochs", "1"]
+    reference.run("train", *common, "--out", str(folder / f"theirs_{backbone}"), threads=threads)
+    result = reference.run(
+        "predict",
+        "--run",
+        str(folder / f"theirs_{backbone}"),
+        "--video",
+        str(video),
+        "--out",
+        str(folder / "v"),
+        threads=threads,
+    )
+    run = folder / f"ours_{backbone}"
+    words = [f"data.root={DATA}", f"out={run}", f"backbone={backbone}", "backbone.pretrained=false", "data.image_size=[256,256]",
+             "training.max_epochs=1", "evaluation.predict_videos=false"]  # fmt: skip
+    subprocess.run([Path(sys.executable).with_name("lpose"), "train", *words], check=True, capture_output=True)
+    for precision in ("float32", "bfloat16"):
+        mine = ours("prediction", run, video, precision, threads, threads=threads)
+        table.row(f"video prediction, {backbone}, {precision}, frames/s", result["fps"], mine["fps"])
+
+
+def memory(table: Table, run: Path, threads: int, folder: Path) -> None:
+    """Peak memory of a video and of one ten times as long."""
+    video, long = DATA / "videos/test_vid.mp4", folder / "long.mp4"
+    ours("longer", video, long, 10, threads=threads)
+    peaks = [ours("prediction", run, v, "bfloat16", threads, threads=threads)["peak_mb"] for v in (video, long)]
+    table.row("peak memory of prediction, MB (10× longer / 1×)", peaks[0], peaks[1], better="lower")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backbones", nargs="*", default=["resnet18", "resnet50"])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path)
+    a = parser.parse_args()
+    reference.ready()
+    load = os.getloadavg()[0]
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {a.threads} threads, load {load:.1f} at the start")
+    print("baseline: Lightning Pose 2.4.3 from its published wheel")
+    table = Table()
+    theirs = reference.seconds_of_code(THEIR_DECODE.format(threads=a.threads), a.threads)
+    table.row(
+        "decode (heatmap → keypoint), ms per frame",
+        theirs,
+        ours("decode", a.threads, threads=a.threads)["ms"],
+        better="lower",
+    )
+    table.row("start-up of --help, s", None, ours("start_up", threads=a.threads)["s"], better="lower")
+    with tempfile.TemporaryDirectory() as name:
+        for backbone in a.backbones:
+            training(table, backbone, a.threads)
+            prediction(table, backbone, a.threads, Path(name))
+        memory(table, Path(name) / f"ours_{a.backbones[0]}", a.threads, Path(name))
+    if a.out:
+        a.out.write_text(json.dumps(table.rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()

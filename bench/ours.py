@@ -1,0 +1,116 @@
+"""Our side of every comparison; run as `python -m bench.ours VERB …` in a process of its own."""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+
+def training(data: str, backbone: str, precision: str, threads: int) -> dict[str, Any]:
+    """Seconds per step of 16 images, augmentation and everything else included; nothing frozen."""
+    import pytorch_lightning as pl
+    import torch
+    from lp_train import compose, fit, train
+
+    torch.set_num_threads(threads)
+    times: list[float] = []
+
+    class Clock(pl.Callback):
+        def on_train_batch_end(self, *_: Any) -> None:
+            times.append(time.perf_counter())
+
+    callbacks = fit._callbacks
+    fit._callbacks = lambda *a: [*callbacks(*a), Clock()]
+    with tempfile.TemporaryDirectory() as folder:
+        words = [
+            f"data.root={data}", f"out={folder}/run", f"backbone={backbone}", "backbone.pretrained=false",
+            "data.image_size=[256,256]", "data.split.seed=42", "training.max_epochs=3", f"training.precision={precision}",
+            "training.accelerator=cpu",
+        ]  # fmt: skip
+        train(compose(words), say=lambda *_: None)
+    cycle = statistics.median(b - a for a, b in pairwise(times[2:]))
+    return {"images_per_s": 16 / cycle, "step_s": cycle}
+
+
+def prediction(run: str, video: str, precision: str, threads: int) -> dict[str, Any]:
+    """Frames/s of the whole command after loading: decode, network, keypoints, CSV."""
+    import torch
+    from lp_infer import PredictOptions, predict_video
+    from lp_train import load_model
+
+    torch.set_num_threads(threads)
+    model = load_model(run)
+    with tempfile.TemporaryDirectory() as folder:
+        options = PredictOptions(precision=precision, device="cpu", threads=threads)
+        report = predict_video(model, Path(video), Path(folder) / "out.csv", options)
+    return {"fps": report.frames_per_second, "frames": report.frames, "peak_mb": _peak()}
+
+
+def decode(threads: int) -> dict[str, Any]:
+    """Milliseconds per frame of heatmaps (17 keypoints, 64 × 64) → keypoints."""
+    import torch
+    from lp_core import predictors
+
+    torch.set_num_threads(threads)
+    maps = torch.rand(96, 17, 64, 64)
+    maps = maps / maps.sum((-1, -2), keepdim=True)
+    decoder = predictors.make("soft_argmax").build(image_size=(256, 256), stride=4)
+    with torch.inference_mode():
+        return {"ms": _median_ms(lambda: decoder({"heatmaps_pred": maps})) / 96}
+
+
+def start_up() -> dict[str, Any]:
+    """Seconds of `lpose --help`."""
+    command = [str(Path(sys.executable).with_name("lpose")), "--help"]
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        times.append(time.perf_counter() - start)
+    return {"s": statistics.median(times)}
+
+
+def longer(video: str, out: str, times: int) -> dict[str, Any]:
+    """The video `times` times over, packets copied."""
+    import av
+
+    with av.open(video) as source, av.open(out, "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        offset = 0
+        for _ in range(times):
+            source.seek(0)
+            last = 0
+            for packet in source.demux(video=0):
+                if packet.dts is None:
+                    continue
+                last = max(last, packet.pts + packet.duration)
+                packet.pts, packet.dts = packet.pts + offset, packet.dts + offset
+                packet.stream = stream
+                target.mux(packet)
+            offset += last
+    return {"out": out}
+
+
+def _median_ms(function: Any) -> float:
+    times = []
+    for _ in range(7):
+        start = time.perf_counter()
+        function()
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times[1:])
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    verb, *arguments = sys.argv[1:]
+    kinds = [int(a) if a.isdigit() else a for a in arguments]
+    print("RESULT " + json.dumps(globals()[verb](*kinds)))

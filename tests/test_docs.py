@@ -1,0 +1,71 @@
+"""Every `lpose` command of the getting-started page runs, in order, in one directory."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from lp_apps import main as command
+
+ROOT = Path(__file__).parents[1]
+SHORTER = {"lpose demo out=demo": " epochs=1"}  # the page's demo trains for minutes; one epoch runs the same code
+
+
+def commands(page):
+    blocks = re.findall(r"```console\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    lines = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line]
+
+
+def test_getting_started(tmp_path):
+    ours = [line for line in commands("docs/getting-started.md") if line.startswith("lpose ")]
+    assert len(ours) >= 7
+    for line in ours:
+        words = shlex.split(line + SHORTER.get(line, ""))
+        done = subprocess.run(
+            [sys.executable, "-m", "lp_apps.main", *words[1:]],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    for name in (
+        "demo/run/predictions_pixel_error.csv",
+        "demo/run/video_preds/labeled_videos/session0_labeled.mp4",
+        "labeled.mp4",
+        "keypoints/ood.csv",
+    ):
+        assert (tmp_path / name).exists(), name
+
+
+def test_every_command_the_readme_names_exists():
+    names = {line.split()[1] for line in commands("README.md") if line.startswith("lpose ")}
+    assert names <= set(command.COMMANDS) and len(names) >= 5
+
+
+def test_ci_runs_exactly_the_readme_s_test_command():
+    test_command = next(line for line in commands("README.md") if line.endswith("nox"))
+    lines = [
+        line
+        for line in (ROOT / ".ci/run").read_text().splitlines()
+        if line and not line.startswith(("#", "set ", "cd "))
+    ]
+    assert lines == [test_command]
+
+
+def test_snippets_of_python_run():
+    for page in ("docs/decisions/0003-keypoint-shape.md",):
+        for block in re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL):
+            import torch
+
+            scope = {"keypoints_pred": torch.arange(12.0).reshape(2, 3, 2)}
+            exec(block, scope)
+            assert scope["keypoints_pred"].tolist() == [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11]]
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page}: {target}"
