@@ -17,13 +17,11 @@ from lp_io import VideoReader, read_predictions
 
 LPOSE = [sys.executable, "-m", "lp_apps.main"]
 QUICK = [
-    "backbone=timm", "backbone.model=resnet10t", "backbone.pretrained=false", "data.image_size=[64,64]", "training.accelerator=cpu",
-    "training.check_val_every_n_epoch=1",
+    "backbone=timm", "backbone.model=resnet10t", "backbone.pretrained=false", "data.image_size=[64,64]",
+    "training.accelerator=cpu", "training.check_val_every_n_epoch=1",
 ]  # fmt: skip
 DATA = Path(os.environ.get("LP_TEST_DATA", Path(__file__).parents[1] / "../shared/data"))
-real = pytest.mark.skipif(
-    not DATA.is_dir(), reason=f"{DATA} is not there; set LP_TEST_DATA to the folder with the real data"
-)
+real = pytest.mark.skipif(not DATA.is_dir(), reason=f"{DATA} is not there; set LP_TEST_DATA")
 
 
 def lpose(*words, check=True):
@@ -143,8 +141,14 @@ def test_real_projects_train_with_no_option_but_the_weights(name, keypoints, tmp
 @real
 def test_a_lightning_pose_configuration_trains_unchanged(tmp_path):
     config = {
-        "data": {"image_resize_dims": {"height": 128, "width": 128}, "data_dir": "/not/here", "video_dir": "/not/here/videos", "csv_file": "CollectedData.csv", "num_keypoints": 17},
-        "training": {"imgaug": "dlc", "train_batch_size": 16, "train_prob": 0.8, "val_prob": 0.1, "max_epochs": 1, "min_epochs": 1, "rng_seed_data_pt": 42, "num_gpus": 1},
+        "data": {
+            "image_resize_dims": {"height": 128, "width": 128}, "data_dir": "/not/here", "video_dir": "/not/here/videos",
+            "csv_file": "CollectedData.csv", "num_keypoints": 17,
+        },
+        "training": {
+            "imgaug": "dlc", "train_batch_size": 16, "train_prob": 0.8, "val_prob": 0.1, "max_epochs": 1, "min_epochs": 1,
+            "rng_seed_data_pt": 42, "num_gpus": 1,
+        },
         "model": {"backbone": "resnet18", "backbone_pretrained": False, "model_type": "heatmap", "losses_to_use": []},
         "eval": {"predict_vids_after_training": False},
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """The labeled data of a run: label set, split and loaders."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,15 +41,19 @@ def complete(config: TrainConfig, labels: LabelSet) -> str:
     return f"image size {height}×{width} (proposed from the labels; set it with data.image_size=[H,W])"
 
 
-def load_data(config: TrainConfig) -> RunData:
+def load_data(config: TrainConfig, say: Callable[[str], object] = print) -> RunData:
     """Read, check, split and decode the labels of `config.data`.
+
+    Args:
+        say: gets a sentence about what the configuration left open.
 
     Raises:
         DataError: labels or images are wrong.
         ConfigError: the split leaves nothing to train on.
     """
     labels = read_labels(Path(config.data.root), config.data.format, config.data.labels)
-    complete(config, labels)
+    if chosen := complete(config, labels):
+        say(chosen)
     size = config.data.image_size
     assert size is not None
     rule = config.data.split

@@ -38,7 +38,7 @@ def train(config: TrainConfig, draw: Draw | None = None, say: Any = print) -> Pa
     """
     run = RunDir(Path(config.out or time.strftime("outputs/%Y-%m-%d/%H-%M-%S")))
     config.out = str(run.root)
-    data = load_data(config)
+    data = load_data(config, say)
     checkpoint = _prepare(run, config)
     accelerator, precision, sentence = describe(config.training)
     count = len(data.labels)
