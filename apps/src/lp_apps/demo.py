@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lp_core import ConfigError
 
-EPOCHS = 60
+EPOCHS = 40
 
 
 def run(words: list[str]) -> None:

@@ -110,13 +110,5 @@ def test_order_is_a_function_of_seed_and_epoch(labels):
     assert not np.array_equal(epoch_order(np.arange(50), 1, 0), epoch_order(np.arange(50), 2, 0))
 
 
-def test_every_process_gets_its_share(labels):
-    dataset = LabeledDataset(labels, (32, 32))
-    parts = [
-        [b.index.tolist() for b in BatchLoader(dataset, np.arange(6), 2, shuffle=False).shard(r, 2)] for r in (0, 1)
-    ]
-    assert parts == [[[0, 1], [4, 5]], [[2, 3], [0, 1]]]
-
-
 def test_proposed_size(labels):
     assert propose_image_size(labels) == (128, 128)

@@ -80,7 +80,6 @@ class BatchLoader:
     Args:
         rows: of the dataset.
         shuffle: a new order each epoch.
-        rank, world_size: this process takes every `world_size`-th batch.
     """
 
     def __init__(
@@ -88,26 +87,15 @@ class BatchLoader:
     ) -> None:
         self.dataset, self.rows, self.batch_size = dataset, np.asarray(rows), batch_size
         self.shuffle, self.seed, self.epoch = shuffle, seed, 0
-        self.rank, self.world_size = 0, 1
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order."""
         self.epoch = epoch
 
-    def shard(self, rank: int, world_size: int) -> "BatchLoader":
-        """The part of process `rank`; every process gets equally many batches, the last ones repeated if need be."""
-        self.rank, self.world_size = rank, world_size
-        return self
-
     def __len__(self) -> int:
-        return -(-self._batches() // self.world_size)
-
-    def _batches(self) -> int:
         return -(-len(self.rows) // self.batch_size)
 
     def __iter__(self) -> Iterator[LabeledBatch]:
         rows = epoch_order(self.rows, self.seed, self.epoch) if self.shuffle else self.rows
-        total = self._batches()
-        for step in range(len(self)):
-            start = (step * self.world_size + self.rank) % total * self.batch_size
+        for start in range(0, len(rows), self.batch_size):
             yield self.dataset.batch(rows[start : start + self.batch_size])

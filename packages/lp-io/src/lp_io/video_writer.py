@@ -20,16 +20,18 @@ class VideoWriter:
         fps: frames per second.
         size: (height, width); odd sizes gain one black row or column, which the format asks for.
         crf: quality, lower is better and larger.
+        threads: that encode; 0 takes every core, 1 gives the same bytes every time.
     """
 
-    def __init__(self, path: Path | str, fps: float, size: Size, crf: int = 20) -> None:
+    def __init__(self, path: Path | str, fps: float, size: Size, crf: int = 20, threads: int = 0) -> None:
         self.path, self.size = Path(path), size
         self._atomic = atomic_path(self.path)
-        self._fps, self._crf = Fraction(fps).limit_denominator(1_000_000), crf
+        self._fps = Fraction(fps).limit_denominator(1_000_000)
+        self._options = {"crf": str(crf), **({"threads": str(threads)} if threads else {})}
 
     def __enter__(self) -> "VideoWriter":
         self._container = av.open(str(self._atomic.__enter__()), "w", format="mp4", options={"movflags": "faststart"})
-        self._stream = self._container.add_stream("libx264", rate=self._fps, options={"crf": str(self._crf)})
+        self._stream = self._container.add_stream("libx264", rate=self._fps, options=self._options)
         height, width = self.size
         self._stream.height, self._stream.width = height + height % 2, width + width % 2
         self._stream.pix_fmt = "yuv420p"

@@ -90,7 +90,6 @@ class TrainingConfig:
     batch_size: int = 16
     seed: int = 0
     accelerator: str = "auto"
-    devices: int = 1
     precision: str = "auto"
     optimizer: str = "adam"
     learning_rate: float = 1e-3
@@ -115,7 +114,7 @@ class TrainingConfig:
         one_of("training.precision", self.precision, PRECISIONS)
         one_of("training.optimizer", self.optimizer, OPTIMIZERS)
         one_of("training.schedule", self.schedule, SCHEDULES)
-        for key in ("max_epochs", "batch_size", "devices", "learning_rate", "check_val_every_n_epoch", "patience"):
+        for key in ("max_epochs", "batch_size", "learning_rate", "check_val_every_n_epoch", "patience"):
             positive(f"training.{key}", getattr(self, key))
         for key in ("weight_decay", "gradient_clip", "resume_interval_s"):
             positive(f"training.{key}", getattr(self, key), zero=True)

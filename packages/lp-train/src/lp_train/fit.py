@@ -10,7 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 from lp_core import ConfigError
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 
 from lp_train import _hydra
 from lp_train.build import build_tracker
@@ -23,7 +23,7 @@ from lp_train.provenance import write_provenance
 from lp_train.rundir import RunDir
 
 EXAMPLES = 8
-MAY_CHANGE = {"resume", "max_epochs", "accelerator", "devices", "resume_interval_s", "example_images", "wandb"}
+MAY_CHANGE = {"resume", "max_epochs", "accelerator", "resume_interval_s", "example_images", "wandb"}
 
 
 def train(config: TrainConfig, draw: Draw | None = None, say: Any = print) -> Path:
@@ -105,8 +105,7 @@ def _trainer(
     options = config.training
     return pl.Trainer(
         accelerator="gpu" if accelerator == "cuda" else accelerator,
-        devices=options.devices,
-        strategy="ddp_find_unused_parameters_true" if options.devices > 1 else "auto",
+        devices=1,
         precision=LIGHTNING_PRECISION[precision],  # pyright: ignore[reportArgumentType]
         max_epochs=options.max_epochs,
         check_val_every_n_epoch=min(options.check_val_every_n_epoch, options.max_epochs),
@@ -124,9 +123,10 @@ def _trainer(
 def _loggers(run: RunDir, config: TrainConfig) -> list[Any]:
     loggers: list[Any] = [TensorBoardLogger(run.logs.parents[1], name="model", version=0)]
     if config.training.wandb:
-        from pytorch_lightning.loggers import WandbLogger  # an extra: lp-train[wandb]
-
-        loggers.append(WandbLogger(save_dir=run.root, name=run.root.name))
+        try:
+            loggers.append(WandbLogger(save_dir=run.root, name=run.root.name))
+        except ModuleNotFoundError as e:
+            raise ConfigError("training.wandb=true needs Weights & Biases: pip install 'lp-train[wandb]'.") from e
     return loggers
 
 

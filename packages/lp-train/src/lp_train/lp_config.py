@@ -17,7 +17,6 @@ DIRECT = {
     "training.train_prob": "data.split.train",
     "training.val_prob": "data.split.val",
     "training.train_frames": "data.split.train_frames",
-    "training.num_gpus": "training.devices",
     "training.unfreezing_epoch": "training.unfreezing_epoch",
     "training.max_epochs": "training.max_epochs",
     "training.check_val_every_n_epoch": "training.check_val_every_n_epoch",
@@ -36,7 +35,7 @@ DIRECT = {
 }
 UNNEEDED = (  # ours does without these, or takes them from the data
     "data.num_keypoints", "data.keypoint_names", "data.view_names", "training.val_batch_size", "training.test_batch_size",
-    "training.num_workers", "training.log_every_n_steps", "training.lr_scheduler", "training.min_epochs",
+    "training.num_workers", "training.num_gpus", "training.log_every_n_steps", "training.lr_scheduler", "training.min_epochs",
     "training.uniform_heatmaps_for_nan_keypoints", "model.model_name", "model.lightning_pose_version", "dali", "hydra",
     "eval.test_videos_directory", "eval.hydra_paths", "eval.colormap", "eval.confidence_thresh_for_vid", "creation_datetime",
 )  # fmt: skip
@@ -79,8 +78,6 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any
 
 
 def _text(key: str, value: Any) -> str:
-    if key == "training.devices":
-        return str(max(int(value), 1))
     if key == "augmentation.hflip.p":
         return "0.5" if value else "0"
     if isinstance(value, bool):

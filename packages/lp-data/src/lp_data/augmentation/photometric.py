@@ -2,6 +2,7 @@
 
 import torch
 from jaxtyping import Float
+from kornia.enhance import equalize_clahe
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -90,8 +91,6 @@ def equalize(images: Images, part: Equalize, generator: torch.Generator) -> Imag
 
 def clahe(images: Images, part: Clahe, generator: torch.Generator) -> Images:
     """Zuiderveld's contrast-limited adaptive histogram equalisation (kornia's), with a random limit."""
-    from kornia.enhance import equalize_clahe
-
     limit = float(uniform((1,), 0.1, part.clip_limit, generator))
     return 255 * equalize_clahe((images / 255).clamp(0, 1), clip_limit=limit, grid_size=(part.tiles, part.tiles))
 

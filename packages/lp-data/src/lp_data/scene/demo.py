@@ -108,7 +108,7 @@ def _write_session(root: Path, session: Session, name: str, table: str) -> None:
     rows: list[tuple[str, np.ndarray]] = []
     height, width = options.size
     with (
-        VideoWriter(root / "videos" / f"{name}.mp4", options.fps, options.size) as video,
+        VideoWriter(root / "videos" / f"{name}.mp4", options.fps, options.size, threads=1) as video,
         PredictionWriter(root / "ground_truth" / f"{name}.csv", NAMES, "truth") as answers,
     ):
         for index, (picture, seen) in enumerate(session.frames(painter)):
