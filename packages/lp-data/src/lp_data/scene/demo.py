@@ -18,7 +18,7 @@ from lp_data.scene.render import SHUTTER, SUBFRAMES, VIEWS, Look, Painter, Stage
 NAMES = tuple(f"{part}_{view}" for view in VIEWS for part in PARTS)
 HIDDEN_AND_UNLABELED = 0.7  # labelers leave out most of what they cannot see
 USUAL = Look(fur=(168, 140, 112), floor=(112, 116, 124), contrast=0.28, noise=5.0, flicker=0.07)
-UNUSUAL = Look(fur=(96, 92, 98), floor=(150, 138, 120), contrast=0.42, noise=9.0, flicker=0.16)
+UNUSUAL = Look(fur=(150, 128, 106), floor=(122, 122, 124), contrast=0.34, noise=7.0, flicker=0.12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
