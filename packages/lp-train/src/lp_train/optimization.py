@@ -18,7 +18,8 @@ def make_optimizer(
     """Adam or AdamW with the parameter groups backbone and head, in this order."""
     groups = [{"params": list(backbone), "name": "backbone"}, {"params": list(head), "name": "head"}]
     kind = torch.optim.AdamW if config.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+    fused = groups[1]["params"][0].device.type in ("cpu", "cuda")  # one pass over memory per parameter
+    return kind(groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=fused)
 
 
 @dataclass(frozen=True, slots=True)
