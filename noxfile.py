@@ -29,6 +29,16 @@ def install_wheel(session: nox.Session, package: str, *extra: str) -> None:
     session.install(str(wheels[package.replace("-", "_")]), *extra, "--overrides", str(overrides), "--quiet")
 
 
+def test_environment(session: nox.Session) -> dict[str, str]:
+    """Where the real data is, and one thread for networks that are too small for more."""
+    defaults = {
+        "LP_TEST_DATA": str(ROOT / "../shared/data"),
+        "LP_TEST_WEIGHTS": str(ROOT / "../shared/weights"),
+        "OMP_NUM_THREADS": "1",
+    }
+    return {key: session.env.get(key) or value for key, value in defaults.items()}
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style and format."""
@@ -65,8 +75,7 @@ def tests(session: nox.Session, package: str) -> None:
     install_wheel(session, package, "pytest>=9", "beartype>=0.22")
     checked = ",".join([*sorted({"lp_core", package.replace("-", "_")}), "beartype.beartype"])
     folder = PACKAGES[package] / "tests"
-    data = {"LP_TEST_DATA": str(ROOT / "../shared/data"), "LP_TEST_WEIGHTS": str(ROOT / "../shared/weights")}
-    environment = {key: session.env.get(key) or value for key, value in data.items()}
+    environment = test_environment(session)
     session.cd(session.create_tmp())  # the sources must not be importable by accident
     session.run(
         "pytest",
@@ -84,7 +93,7 @@ def tests(session: nox.Session, package: str) -> None:
 def together(session: nox.Session) -> None:
     """The meta-package brings everything; the tests in tests/ cross packages and run the command end to end."""
     install_wheel(session, "lp-kit", "pytest>=9", "beartype>=0.22")
-    session.run("pytest", "-q", "tests", *session.posargs)
+    session.run("pytest", "-q", "tests", *session.posargs, env=test_environment(session) | {"OMP_NUM_THREADS": "2"})
 
 
 @nox.session

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from lp_core import ConfigError
+from lp_core import ConfigError, DataError
 from lp_train import RunDir, compose, evaluate, load_model, train
 from lp_train.build import build_schedule, build_tracker
 from lp_train.callbacks.plateau import Plateau
@@ -187,6 +187,14 @@ def test_a_checkpoint_needs_no_download_and_no_label_file(overrides, project, mo
     (project / "CollectedData.csv").unlink()
     monkeypatch.setattr("socket.socket.connect", None)
     assert load_model(run).image_size == (64, 64)
+
+
+def test_a_keypoint_without_any_label_is_one_sentence(overrides, project):
+    lines = (project / "CollectedData.csv").read_text().splitlines()
+    rows = [",".join([*line.split(",")[:3], "", ""]) for line in lines[3:]]
+    (project / "CollectedData.csv").write_text("\n".join([*lines[:3], *rows]))
+    with pytest.raises(DataError, match="no label at all for blue"):
+        load_data(compose(overrides))
 
 
 def test_an_empty_directory_is_no_run(tmp_path):

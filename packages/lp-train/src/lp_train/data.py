@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from lp_core import ConfigError, LabelSet
+from lp_core import ConfigError, DataError, LabelSet
 from lp_data import BatchLoader, LabeledDataset, Split, propose_image_size, split_indices
 from lp_io import read_labels
 
@@ -41,6 +41,14 @@ def complete(config: TrainConfig, labels: LabelSet) -> str:
     return f"image size {height}×{width} (proposed from the labels; set it with data.image_size=[H,W])"
 
 
+def _check_keypoints(labels: LabelSet) -> None:
+    never = [n for n, seen in zip(labels.keypoint_names, (labels.visibility > 0).any(0), strict=True) if not seen]
+    if never:
+        raise DataError(
+            f"{labels.source} has no label at all for {', '.join(never)}; label some or take the columns out."
+        )
+
+
 def load_data(config: TrainConfig, say: Callable[[str], object] = print) -> RunData:
     """Read, check, split and decode the labels of `config.data`.
 
@@ -52,6 +60,7 @@ def load_data(config: TrainConfig, say: Callable[[str], object] = print) -> RunD
         ConfigError: the split leaves nothing to train on.
     """
     labels = read_labels(Path(config.data.root), config.data.format, config.data.labels)
+    _check_keypoints(labels)
     if chosen := complete(config, labels):
         say(chosen)
     size = config.data.image_size
