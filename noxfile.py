@@ -1,5 +1,6 @@
 """Every check of the project, one session each: `nox -l` lists them, `nox` alone runs all but `bench`."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -29,14 +30,14 @@ def install_wheel(session: nox.Session, package: str, *extra: str) -> None:
     session.install(str(wheels[package.replace("-", "_")]), *extra, "--overrides", str(overrides), "--quiet")
 
 
-def test_environment(session: nox.Session) -> dict[str, str]:
+def test_environment() -> dict[str, str]:
     """Where the real data is, and one thread for networks that are too small for more."""
     defaults = {
         "LP_TEST_DATA": str(ROOT / "../shared/data"),
         "LP_TEST_WEIGHTS": str(ROOT / "../shared/weights"),
         "OMP_NUM_THREADS": "1",
     }
-    return {key: session.env.get(key) or value for key, value in defaults.items()}
+    return {key: os.environ.get(key, value) for key, value in defaults.items()}
 
 
 @nox.session
@@ -75,7 +76,7 @@ def tests(session: nox.Session, package: str) -> None:
     install_wheel(session, package, "pytest>=9", "beartype>=0.22")
     checked = ",".join([*sorted({"lp_core", package.replace("-", "_")}), "beartype.beartype"])
     folder = PACKAGES[package] / "tests"
-    environment = test_environment(session)
+    environment = test_environment()
     session.cd(session.create_tmp())  # the sources must not be importable by accident
     session.run(
         "pytest",
@@ -93,7 +94,7 @@ def tests(session: nox.Session, package: str) -> None:
 def together(session: nox.Session) -> None:
     """The meta-package brings everything; the tests in tests/ cross packages and run the command end to end."""
     install_wheel(session, "lp-kit", "pytest>=9", "beartype>=0.22")
-    session.run("pytest", "-q", "tests", *session.posargs, env=test_environment(session) | {"OMP_NUM_THREADS": "2"})
+    session.run("pytest", "-q", "tests", *session.posargs, env=test_environment() | {"OMP_NUM_THREADS": "2"})
 
 
 @nox.session
