@@ -4,9 +4,11 @@ import copy
 import csv
 import dataclasses
 import json
+from unittest import mock
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from lp_core import ConfigError, DataError
 from lp_train import RunDir, compose, evaluate, load_model, train
@@ -140,19 +142,14 @@ def test_the_unfreezing_epoch_follows_the_weights():
 
 
 def test_plateau_lowers_the_factor():
-    class Trainer:
-        sanity_checking = False
-        callback_metrics = {"val_supervised_loss": 1.0}  # noqa: RUF012
-
-    class Module:
-        plateau_factor = torch.ones(())
-
+    trainer, module = mock.Mock(spec=pl.Trainer), mock.Mock(spec=pl.LightningModule)
+    trainer.sanity_checking, module.plateau_factor = False, torch.ones(())
     plateau = Plateau(0.5, 2)
     factors = []
     for value in (1.0, 1.0, 1.0, 0.5, 0.6, 0.7):
-        Trainer.callback_metrics["val_supervised_loss"] = value
-        plateau.on_validation_end(Trainer, Module)
-        factors.append(float(Module.plateau_factor))
+        trainer.callback_metrics = {"val_supervised_loss": value}
+        plateau.on_validation_end(trainer, module)
+        factors.append(float(module.plateau_factor))
     assert factors == [1, 1, 0.5, 0.5, 0.5, 0.25]
 
 

@@ -1,0 +1,5 @@
+"""beartype as PEP 484 means it: an int is welcome where a float is asked for."""
+
+from beartype import BeartypeConf, beartype
+
+check = beartype(conf=BeartypeConf(is_pep484_tower=True))
