@@ -9,8 +9,8 @@ import pytest
 import torch
 from lp_core import ConfigError
 from lp_infer import pick_device
-from lp_infer.ahead import ahead
 from lp_io import Progress
+from lp_io.ahead import ahead
 
 
 def test_auto_picks_what_is_present():

@@ -6,33 +6,37 @@ This module needs numpy only; the tensor protocols are in `lp_core.tensors`, the
 from lp_core.configs import (
     AugmentationConfig,
     BackboneConfig,
+    ClipSourceConfig,
     HeadConfig,
     LabelFormatConfig,
     LossConfig,
+    MetricConfig,
     PredictorConfig,
     TargetGeneratorConfig,
 )
 from lp_core.coordinates import Resize, Size
 from lp_core.errors import ConfigError, DataError, LpError, PluginError, UnknownNameError
-from lp_core.labels import NOT_LABELED, OCCLUDED, VISIBLE, LabelFormat, LabelSet, PoseTable
+from lp_core.labels import NOT_LABELED, OCCLUDED, VISIBLE, LabelFormat, LabelSet, Metric, PoseTable, TrainingPoses
 from lp_core.registry import (
     REGISTRIES,
     PartInfo,
     Registry,
     augmentations,
     backbones,
+    clip_sources,
     heads,
     label_formats,
     losses,
+    metrics,
     nearest,
     predictors,
     target_generators,
 )
 
 __all__ = [
-    "NOT_LABELED", "OCCLUDED", "REGISTRIES", "VISIBLE", "AugmentationConfig", "BackboneConfig", "ConfigError",
-    "DataError", "HeadConfig", "LabelFormat", "LabelFormatConfig", "LabelSet", "LossConfig", "LpError",
-    "PartInfo", "PluginError", "PoseTable", "PredictorConfig", "Registry", "Resize", "Size",
-    "TargetGeneratorConfig", "UnknownNameError", "augmentations", "backbones", "heads", "label_formats",
-    "losses", "nearest", "predictors", "target_generators",
+    "NOT_LABELED", "OCCLUDED", "REGISTRIES", "VISIBLE", "AugmentationConfig", "BackboneConfig", "ClipSourceConfig",
+    "ConfigError", "DataError", "HeadConfig", "LabelFormat", "LabelFormatConfig", "LabelSet", "LossConfig", "LpError",
+    "Metric", "MetricConfig", "PartInfo", "PluginError", "PoseTable", "PredictorConfig", "Registry", "Resize", "Size",
+    "TargetGeneratorConfig", "TrainingPoses", "UnknownNameError", "augmentations", "backbones", "clip_sources", "heads",
+    "label_formats", "losses", "metrics", "nearest", "predictors", "target_generators",
 ]  # fmt: skip

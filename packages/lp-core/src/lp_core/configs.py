@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from lp_core.coordinates import Size
-    from lp_core.labels import LabelFormat
-    from lp_core.tensors import Augmentation, Backbone, Head, Loss, Predictor, TargetGenerator
+    from lp_core.labels import LabelFormat, Metric, TrainingPoses
+    from lp_core.tensors import Augmentation, Backbone, ClipSource, Head, Loss, Predictor, TargetGenerator
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +41,16 @@ class HeadConfig(abc.ABC):
     @abc.abstractmethod
     def model_type(self) -> str:
         """The reference's name of this kind of model; predictions are written by scorer `<model_type>_tracker`."""
+
+    @property
+    def supervised_outputs(self) -> tuple[str, ...]:
+        """Further outputs that the supervised loss trains in place of its own prediction, one after the other."""
+        return ()
+
+    @property
+    def context(self) -> int:
+        """Frames before and after each frame that the head looks at."""
+        return 0
 
     @abc.abstractmethod
     def build(self, *, channels: int, stride: int, num_keypoints: int, image_size: Size) -> Head:
@@ -73,8 +86,8 @@ class LossConfig(abc.ABC):
     log_weight: float = 0.0
 
     @abc.abstractmethod
-    def build(self) -> Loss:
-        """Build it."""
+    def build(self, poses: TrainingPoses | None = None) -> Loss:
+        """Build it. `poses` is for losses that learn from the labels; raises `ConfigError` if they cannot be learned from."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,6 +97,34 @@ class AugmentationConfig(abc.ABC):
     @abc.abstractmethod
     def build(self, *, keypoint_names: tuple[str, ...]) -> Augmentation:
         """Build it; names are needed by parts that swap left and right."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ClipSourceConfig(abc.ABC):
+    """Chooses where clips of unlabeled video come from.
+
+    Attributes:
+        sequence_length: frames of a clip.
+        step: frames from the start of one clip to the start of the next; 0 = `sequence_length`.
+        augment: change each clip by one random affine map, brightness, contrast and noise.
+    """
+
+    sequence_length: int = 16
+    step: int = 0
+    augment: bool = True
+
+    @abc.abstractmethod
+    def build(self, videos: Sequence[Path], *, image_size: Size, seed: int) -> ClipSource:
+        """Build it for these videos, frames stretched to `image_size`; raises `DataError` if one cannot be read."""
+
+
+@dataclass(slots=True, kw_only=True)
+class MetricConfig(abc.ABC):
+    """Chooses a number per frame and keypoint that is written beside predictions."""
+
+    @abc.abstractmethod
+    def build(self, poses: TrainingPoses) -> Metric | None:
+        """Build it; None where it does not apply to these keypoints."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -57,6 +57,45 @@ class PoseTable:
     scorer: str = "heatmap_tracker"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingPoses:
+    """What losses and metrics may learn from: the labels of the training split, and how keypoints belong together.
+
+    Attributes:
+        keypoints: (x, y) in pixels of the original images; NaN = not labeled.
+        views: for each mirrored view the columns of the same body parts, in the same order; empty if there is one view.
+        singleview: the columns whose joint pose is modelled.
+    """
+
+    keypoint_names: tuple[str, ...]
+    keypoints: Float[np.ndarray, "frames keypoints 2"]
+    views: tuple[tuple[int, ...], ...] = ()
+    singleview: tuple[int, ...] = ()
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """A number per frame and keypoint.
+
+    Attributes:
+        name: ends the file's name: `<video>_<name>.csv`, `predictions_<name>.csv`.
+        needs_labels: only computed where there are labels.
+        temporal: only computed where rows are consecutive frames.
+    """
+
+    name: str
+    needs_labels: bool
+    temporal: bool
+
+    def __call__(
+        self,
+        predicted: Float[np.ndarray, "frames keypoints 2"],
+        labeled: Float[np.ndarray, "frames keypoints 2"] | None = None,
+    ) -> Float[np.ndarray, "frames keypoints"]:
+        """Original pixels in; NaN where there is no value."""
+        ...
+
+
 @runtime_checkable
 class LabelFormat(Protocol):
     """Reads one layout of labeled projects."""

@@ -11,9 +11,11 @@ from typing import Any, Generic, TypeVar
 from lp_core.configs import (
     AugmentationConfig,
     BackboneConfig,
+    ClipSourceConfig,
     HeadConfig,
     LabelFormatConfig,
     LossConfig,
+    MetricConfig,
     PredictorConfig,
     TargetGeneratorConfig,
 )
@@ -153,7 +155,9 @@ predictors = Registry("lp.predictors", PredictorConfig)
 losses = Registry("lp.losses", LossConfig)
 augmentations = Registry("lp.augmentations", AugmentationConfig)
 label_formats = Registry("lp.label_formats", LabelFormatConfig)
+clip_sources = Registry("lp.clip_sources", ClipSourceConfig)
+metrics = Registry("lp.metrics", MetricConfig)
 
 REGISTRIES: tuple[Registry[Any], ...] = (
-    backbones, heads, target_generators, predictors, losses, augmentations, label_formats,
+    backbones, heads, target_generators, predictors, losses, augmentations, label_formats, clip_sources, metrics,
 )  # fmt: skip

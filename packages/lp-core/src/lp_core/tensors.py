@@ -1,11 +1,11 @@
 """What parts do, in torch. Structural: an implementation need not import this module."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 
@@ -34,6 +34,51 @@ class LabeledBatch:
 
     def __len__(self) -> int:
         return self.images.shape[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """Consecutive frames of unlabeled video as a clip source hands them over.
+
+    Attributes:
+        images: RGB in 0–255 at input size, augmented if the source does that.
+        valid: false for frames that are padding or could not be decoded.
+        transform: affine map, un-augmented input pixels → pixels of `images`; one for the whole clip.
+        original_size: (height, width) of the video's frames.
+        video: number of the video in the list the source was built with.
+        frames: number of each frame in that video; padding repeats the last.
+    """
+
+    images: UInt8[Tensor, "frames 3 height width"]
+    valid: Bool[Tensor, " frames"]
+    transform: Float[Tensor, "2 3"]
+    original_size: Int[Tensor, "2"]
+    video: int
+    frames: Int[Tensor, " frames"]
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> "Clip":
+        """The same clip on another device."""
+        names = [name for name in self.__slots__ if name != "video"]
+        fields = {name: getattr(self, name).to(device, non_blocking=non_blocking) for name in names}
+        return replace(self, **fields)
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+
+@runtime_checkable
+class ClipSource(Protocol):
+    """An endless sequence of clips. Clip number n depends on nothing but the source's configuration and seed.
+
+    Attributes:
+        clips_per_epoch: clips that cover every video once.
+    """
+
+    clips_per_epoch: int
+
+    def clips(self, first: int, step: int = 1) -> Iterator[Clip]:
+        """Clips `first`, `first + step`, `first + 2 step`, …: what a process needs to resume, and to take its share."""
+        ...
 
 
 @runtime_checkable
@@ -93,11 +138,13 @@ class Loss(Protocol):
     Attributes:
         name: its name in logs.
         needs: keys that must be among the inputs.
+        streams: `labeled`, `unlabeled` or both: which frames it is computed on.
         weight: `1 / (2 exp(log_weight))`.
     """
 
     name: str
-    needs: ClassVar[frozenset[str]]
+    needs: frozenset[str]
+    streams: frozenset[str]
     weight: float
 
     def __call__(self, *, stage: str, **inputs: Tensor) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from lp_core import PoseTable, Resize, Size
 from lp_io import image_size, read_image
+from lp_io.ahead import ahead
 from lp_io.progress import Progress
 from torch import Tensor, nn
 
-from lp_infer.ahead import ahead
 from lp_infer.options import PredictOptions
 from lp_infer.runner import Runner
 

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from lp_core import DataError, Resize
 from lp_io import PredictionWriter, VideoReader
+from lp_io.ahead import ahead
 from lp_io.progress import Progress
 from torch import Tensor, nn
 
-from lp_infer.ahead import ahead
 from lp_infer.options import PredictOptions, PredictReport
 from lp_infer.runner import Runner
 

@@ -1,5 +1,7 @@
 """Label formats, prediction tables and frame-exact video, without torch."""
 
+from lp_io.ahead import ahead
+from lp_io.clips import ClipChange, ClipSchedule, clip_change
 from lp_io.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, atomic_path
 from lp_io.images import image_size, read_image
 from lp_io.labels import ood_label_files, read_labels
@@ -11,11 +13,15 @@ from lp_io.video_writer import VideoWriter
 __all__ = [
     "IMAGE_SUFFIXES",
     "VIDEO_SUFFIXES",
+    "ClipChange",
+    "ClipSchedule",
     "PredictionWriter",
     "Progress",
     "VideoReader",
     "VideoWriter",
+    "ahead",
     "atomic_path",
+    "clip_change",
     "image_size",
     "ood_label_files",
     "read_image",
