@@ -5,7 +5,7 @@ import pytest
 import torch
 from lp_core import ConfigError, losses
 from lp_core.testing.loss import LossContract
-from lp_losses import LossFactory
+from lp_losses import LossFactory, Renamed
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,15 @@ class TestContract(LossContract):
     @pytest.fixture(autouse=True)
     def _name(self, name):
         self.name = name
+
+
+def test_the_same_loss_on_another_output():
+    inputs = LossContract().inputs()
+    again = Renamed(losses["heatmap_kl"]().build(), "heatmap_kl_context", {"heatmaps_pred": "heatmaps_context_pred"})
+    assert again.needs == {"heatmaps_targ", "heatmaps_context_pred"}
+    value, logs = again(stage="train", **{**inputs, "heatmaps_context_pred": inputs["heatmaps_unimodal"]})
+    other = losses["heatmap_kl"]().build()(stage="train", **{**inputs, "heatmaps_pred": inputs["heatmaps_unimodal"]})[0]
+    assert torch.equal(value, other) and list(logs) == ["train_heatmap_kl_context_loss"]
 
 
 def kl(p, q, floor):

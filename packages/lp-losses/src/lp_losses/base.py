@@ -2,11 +2,13 @@
 
 import abc
 import math
-from typing import ClassVar
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+LABELED, UNLABELED = frozenset({"labeled"}), frozenset({"unlabeled"})  # the streams a loss may run on
 
 
 def masked_mean(values: Float[Tensor, "*shape"], valid: Bool[Tensor, "*shape"]) -> Float[Tensor, ""]:
@@ -19,16 +21,20 @@ class Loss(nn.Module, abc.ABC):
     """Base of losses; a subclass says what it needs and computes one value per element.
 
     Args:
-        epsilon: values below it count as zero, and it is taken off those above.
+        epsilon: values below it count as zero, and it is taken off those above; one number, or one per keypoint.
         log_weight: the loss counts with weight `1 / (2 exp(log_weight))`.
     """
 
     name: str
-    needs: ClassVar[frozenset[str]]
+    needs: frozenset[str]
+    streams: frozenset[str] = LABELED
 
-    def __init__(self, *, epsilon: float = 0.0, log_weight: float = 0.0) -> None:
+    def __init__(self, *, epsilon: float | Sequence[float] = 0.0, log_weight: float = 0.0) -> None:
         super().__init__()
-        self.epsilon, self.log_weight = epsilon, log_weight
+        self.log_weight = log_weight
+        self._hinged = epsilon != 0.0
+        if self._hinged:
+            self.register_buffer("epsilon", torch.as_tensor(epsilon, dtype=torch.float32))
 
     @property
     def weight(self) -> float:
@@ -53,7 +59,7 @@ class Loss(nn.Module, abc.ABC):
 
     def rectify_epsilon(self, values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """`relu(values - epsilon)`."""
-        return torch.relu(values - self.epsilon) if self.epsilon else values
+        return torch.relu(values - self.epsilon) if self._hinged else values
 
     def reduce_loss(self, values: Float[Tensor, "*shape"], valid: Bool[Tensor, "*shape"]) -> Float[Tensor, ""]:
         """The mean over what counts."""

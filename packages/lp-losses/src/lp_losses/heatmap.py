@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 from jaxtyping import Bool, Float
-from lp_core import LossConfig
+from lp_core import LossConfig, TrainingPoses
 from torch import Tensor
 
 from lp_losses.base import Loss
@@ -35,7 +34,7 @@ def heatmap_js(heatmaps_targ: Maps, heatmaps_pred: Maps) -> PerMap:
 class HeatmapLoss(Loss):
     """One of the functions above, over the maps whose target is not all zero."""
 
-    needs: ClassVar[frozenset[str]] = frozenset({"heatmaps_targ", "heatmaps_pred"})
+    needs = frozenset({"heatmaps_targ", "heatmaps_pred"})
 
     def __init__(self, name: str, distance: Callable[[Maps, Maps], PerMap], *, log_weight: float) -> None:
         super().__init__(log_weight=log_weight)
@@ -54,7 +53,7 @@ class HeatmapLoss(Loss):
 class HeatmapMSEConfig(LossConfig):
     """Sum of squared differences between heatmaps."""
 
-    def build(self) -> HeatmapLoss:
+    def build(self, poses: TrainingPoses | None = None) -> HeatmapLoss:
         """The loss."""
         return HeatmapLoss("heatmap_mse", heatmap_mse, log_weight=self.log_weight)
 
@@ -63,7 +62,7 @@ class HeatmapMSEConfig(LossConfig):
 class HeatmapKLConfig(LossConfig):
     """Kullback-Leibler divergence of predicted from target heatmaps."""
 
-    def build(self) -> HeatmapLoss:
+    def build(self, poses: TrainingPoses | None = None) -> HeatmapLoss:
         """The loss."""
         return HeatmapLoss("heatmap_kl", heatmap_kl, log_weight=self.log_weight)
 
@@ -72,6 +71,6 @@ class HeatmapKLConfig(LossConfig):
 class HeatmapJSConfig(LossConfig):
     """Jensen-Shannon divergence between heatmaps."""
 
-    def build(self) -> HeatmapLoss:
+    def build(self, poses: TrainingPoses | None = None) -> HeatmapLoss:
         """The loss."""
         return HeatmapLoss("heatmap_js", heatmap_js, log_weight=self.log_weight)

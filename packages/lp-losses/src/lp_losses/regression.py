@@ -1,11 +1,10 @@
 """Losses between coordinates in input pixels."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
-from lp_core import LossConfig
+from lp_core import LossConfig, TrainingPoses
 from torch import Tensor
 
 from lp_losses.base import Loss
@@ -29,7 +28,7 @@ class RegressionMSE(Loss):
     """Mean squared error over labeled coordinates, px²."""
 
     name = "regression_mse"
-    needs: ClassVar[frozenset[str]] = frozenset({"keypoints_targ", "keypoints_pred"})
+    needs = frozenset({"keypoints_targ", "keypoints_pred"})
 
     def remove_nans(self, *, keypoints_targ: Points, keypoints_pred: Points) -> Bool[Tensor, "batch keypoints 2"]:
         """Labeled coordinates."""
@@ -47,7 +46,7 @@ class RegressionRMSE(Loss):
     """
 
     name = "regression_rmse"
-    needs: ClassVar[frozenset[str]] = frozenset({"keypoints_targ", "keypoints_pred"})
+    needs = frozenset({"keypoints_targ", "keypoints_pred"})
     weight = 0.0  # pyright: ignore[reportAssignmentType]
 
     def remove_nans(self, *, keypoints_targ: Points, keypoints_pred: Points) -> Bool[Tensor, "batch keypoints"]:
@@ -63,7 +62,7 @@ class RegressionRMSE(Loss):
 class RegressionMSEConfig(LossConfig):
     """Mean squared error of coordinates."""
 
-    def build(self) -> RegressionMSE:
+    def build(self, poses: TrainingPoses | None = None) -> RegressionMSE:
         """The loss."""
         return RegressionMSE(log_weight=self.log_weight)
 
@@ -72,6 +71,6 @@ class RegressionMSEConfig(LossConfig):
 class RegressionRMSEConfig(LossConfig):
     """Mean distance of keypoints in input pixels, for the logs only."""
 
-    def build(self) -> RegressionRMSE:
+    def build(self, poses: TrainingPoses | None = None) -> RegressionRMSE:
         """The loss."""
         return RegressionRMSE(log_weight=self.log_weight)

@@ -1,11 +1,10 @@
 """The loss of SimCC heads."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
-from lp_core import LossConfig
+from lp_core import LossConfig, TrainingPoses
 from torch import Tensor
 
 from lp_losses.base import Loss
@@ -22,7 +21,7 @@ class SimCCKL(Loss):
     """Kullback-Leibler divergence per axis (Jiang et al., "RTMPose", 2023, section 3), mean over labeled axes."""
 
     name = "simcc_kl"
-    needs: ClassVar[frozenset[str]] = frozenset({"simcc_x_targ", "simcc_y_targ", "simcc_x_pred", "simcc_y_pred"})
+    needs = frozenset({"simcc_x_targ", "simcc_y_targ", "simcc_x_pred", "simcc_y_pred"})
 
     def remove_nans(self, **inputs: Tensor) -> Bool[Tensor, "2 batch keypoints"]:
         """An all-zero target means: not labeled."""
@@ -39,6 +38,6 @@ class SimCCKL(Loss):
 class SimCCKLConfig(LossConfig):
     """Kullback-Leibler divergence of SimCC's classifications."""
 
-    def build(self) -> SimCCKL:
+    def build(self, poses: TrainingPoses | None = None) -> SimCCKL:
         """The loss."""
         return SimCCKL(log_weight=self.log_weight)

@@ -1,12 +1,14 @@
 """What every loss must do."""
 
 import dataclasses
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from lp_core import losses
+from lp_core import TrainingPoses, losses
 from lp_core.tensors import Loss
 
 SHAPE = {"batch": 3, "keypoints": 4, "height": 6, "width": 5}
@@ -16,21 +18,32 @@ BINS = 7
 class LossContract:
     """Subclass in a plugin's tests and set `name`; override `inputs` for inputs of other names.
 
-    `unlabeled` says how an input marks a keypoint that is not labeled.
+    `options` switch off what would make the loss zero on the inputs; `unlabeled` says how an input marks a keypoint
+    that is not labeled; `directed` is for losses between consecutive frames that are another one backwards.
     """
 
     name: str
+    options: dict[str, Any] = {}  # noqa: RUF012
     unlabeled: dict[str, float] = {"keypoints_targ": float("nan")}  # noqa: RUF012
+    directed = False
 
-    def build(self) -> Loss:
-        """The loss with its default options."""
-        return losses[self.name]().build()
+    def build(self, **options: Any) -> Loss:
+        """The loss with its default options but for `options`."""
+        return losses.make(self.name, **self.options, **options).build(self.poses())
+
+    def poses(self) -> TrainingPoses:
+        """Labels to learn from: four keypoints, two body parts in two views, in a subspace but for noise."""
+        rng = np.random.default_rng(0)
+        flat = rng.normal(size=(40, 3)) @ rng.normal(size=(3, 8)) + 0.1 * rng.normal(size=(40, 8)) + 5
+        names = ("nose_top", "tail_top", "nose_bot", "tail_bot")
+        return TrainingPoses(keypoint_names=names, keypoints=flat.reshape(40, 4, 2), views=((0, 1), (2, 3)))
 
     def inputs(self) -> dict[str, Tensor]:
         """Random inputs in float64 under the names of the vocabulary, all keypoints labeled."""
         g = torch.Generator().manual_seed(0)
         b, k, h, w = SHAPE.values()
-        maps = {n: torch.rand(b, k, h, w, generator=g, dtype=torch.float64) for n in ("heatmaps_targ", "heatmaps_pred")}
+        names = [f"heatmaps_{n}" for n in ("targ", "pred", "unimodal", "teacher")]
+        maps = {n: torch.rand(b, k, h, w, generator=g, dtype=torch.float64) for n in names}
         maps = {n: m / m.sum((-1, -2), keepdim=True) for n, m in maps.items()}
         points = {
             n: 9 * torch.rand(b, k, 2, generator=g, dtype=torch.float64) for n in ("keypoints_targ", "keypoints_pred")
@@ -41,7 +54,8 @@ class LossContract:
             for p in ("targ", "pred")
         }
         bins = {n: v / v.sum(-1, keepdim=True) if n.endswith("targ") else v for n, v in bins.items()}
-        return {**maps, **points, **bins, "confidences": torch.rand(b, k, generator=g, dtype=torch.float64)}
+        sure = {n: torch.rand(b, k, generator=g, dtype=torch.float64) for n in ("confidences", "confidences_teacher")}
+        return {**maps, **points, **bins, **sure, "valid": torch.ones(b, dtype=torch.bool)}
 
     def drop(self, inputs: dict[str, Tensor], rows: slice) -> dict[str, Tensor]:
         """The same with the keypoints of `rows` marked as not labeled."""
@@ -93,13 +107,40 @@ class LossContract:
         value.backward()
         assert value == 0 and all(p.grad is not None and (p.grad == 0).all() for p in predictions)
 
+    def test_padding_changes_nothing(self) -> None:
+        if "valid" not in self.build().needs:
+            pytest.skip("the loss is for labeled frames, which are never padding")
+        inputs = self.inputs()
+        rest = {k: v[:-1] for k, v in inputs.items()}
+        padded = {
+            k: torch.cat([v[:-1], torch.rand_like(v[-1:]) if v.is_floating_point() else ~v[-1:]])
+            for k, v in inputs.items()
+        }
+        torch.testing.assert_close(self.value(padded), self.value(rest))
+
+    def test_nothing_but_padding_is_zero_with_a_gradient_path(self) -> None:
+        if "valid" not in self.build().needs:
+            pytest.skip("the loss is for labeled frames, which are never padding")
+        inputs = self.inputs() | {"valid": torch.zeros(SHAPE["batch"], dtype=torch.bool)}
+        predictions = [inputs[k].requires_grad_() for k in sorted(self.build().needs) if k.endswith("_pred")]
+        value = self.value(inputs)
+        value.backward()
+        assert value == 0 and all(p.grad is not None and (p.grad == 0).all() for p in predictions)
+
+    def test_it_runs_on_a_known_stream(self) -> None:
+        streams = self.build().streams
+        assert streams and streams <= {"labeled", "unlabeled"}
+        assert "unlabeled" not in streams or not any(k.endswith("_targ") for k in self.build().needs)
+
     def test_batch_order_does_not_matter(self) -> None:
+        if self.directed:
+            pytest.skip("the loss has a direction in time")
         inputs = self.inputs()
         flipped = {k: v.flip(0) for k, v in inputs.items()}
         torch.testing.assert_close(self.value(flipped), self.value(inputs))
 
     def test_weight_follows_log_weight(self) -> None:
-        one, two = losses[self.name]().build(), losses[self.name](log_weight=1.0).build()
+        one, two = self.build(log_weight=0.0), self.build(log_weight=1.0)
         assert one.weight == 0 or abs(one.weight / two.weight - 2.718281828459045) < 1e-9
         assert one.weight in (0, 0.5)
 

@@ -1,0 +1,189 @@
+"""Poses stay in the subspace that the labels lie in."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from lp_core import ConfigError, LossConfig, TrainingPoses
+from torch import Tensor
+
+from lp_losses.base import LABELED, UNLABELED, Loss
+from lp_losses.regression import NEAR
+from lp_losses.subspace import CENTERINGS, Subspace, centred_poses, fit_subspace
+
+Poses = Float[Tensor, "frames keypoints 2"]
+
+
+class PoseSubspace:
+    """How keypoints are arranged into observations, and the subspace fitted to them; everything in original pixels.
+
+    Args:
+        columns: keypoints of one observation, one row per observation of a frame: a single row with all of them for
+            the joint pose, or one row per body part with the columns of its views.
+        centering: None, "mean" or "median": of each observation's own keypoints, which makes it free of position.
+    """
+
+    def __init__(self, columns: Int[np.ndarray, "groups members"], keep: float, centering: str | None = None) -> None:
+        self.columns, self.keep, self.centering = columns, keep, centering
+        self.subspace: Subspace | None = None
+
+    def observations(self, keypoints: Float[np.ndarray, "frames keypoints 2"]) -> Float[np.ndarray, "rows dims"]:
+        """Frames and groups one after the other; columns x₀, y₀, x₁, y₁, …"""
+        groups = keypoints[:, self.columns].reshape(-1, self.columns.shape[1], 2)
+        return centred_poses(groups, self.centering).reshape(len(groups), -1)
+
+    def fit(self, keypoints: Float[np.ndarray, "frames keypoints 2"]) -> Subspace:
+        """Fit it to labels; raises ConfigError where they are too few."""
+        self.subspace = fit_subspace(self.observations(keypoints), self.keep)
+        return self.subspace
+
+    def reconstruct(
+        self, keypoints: Float[np.ndarray, "frames keypoints 2"]
+    ) -> Float[np.ndarray, "frames keypoints 2"]:
+        """The nearest poses of the subspace; NaN for keypoints that are not part of it."""
+        assert self.subspace is not None
+        groups = keypoints[:, self.columns].reshape(-1, self.columns.shape[1], 2)
+        centred = centred_poses(groups, self.centering)
+        near = self.subspace.reconstruct(centred.reshape(len(groups), -1)).reshape(groups.shape) + (groups - centred)
+        out = np.full_like(keypoints, np.nan, dtype=np.float64)
+        out[:, self.columns] = near.reshape(len(keypoints), *self.columns.shape, 2)
+        return out
+
+    def error(self, keypoints: Float[np.ndarray, "frames keypoints 2"]) -> Float[np.ndarray, "frames keypoints"]:
+        """Distance of each keypoint from its reconstruction in px; NaN for keypoints that are not part of it."""
+        return np.linalg.norm(keypoints - self.reconstruct(keypoints), axis=-1)
+
+
+class PCALoss(Loss):
+    """`mean relu(‖x_k - x̂_k‖ - ε)`, x̂ the nearest pose in the subspace, over frames and keypoints, in original pixels.
+
+    Biderman, Whiteway et al., "Lightning Pose", Nature Methods 2024, "Pose PCA" and "multi-view PCA".
+
+    Args:
+        space: fitted.
+        epsilon: px; the error of labels that is normal.
+    """
+
+    needs = frozenset({"keypoints_pred", "valid"})
+    columns: Tensor
+    mean: Tensor
+    components: Tensor
+
+    def __init__(self, name: str, space: PoseSubspace, *, epsilon: float, on_labeled: bool, log_weight: float) -> None:
+        super().__init__(epsilon=epsilon, log_weight=log_weight)
+        assert space.subspace is not None
+        self.name, self.centering = name, space.centering
+        self.streams = UNLABELED | LABELED if on_labeled else UNLABELED
+        self.register_buffer("columns", torch.from_numpy(space.columns))
+        self.register_buffer("mean", torch.from_numpy(space.subspace.mean))
+        self.register_buffer("components", torch.from_numpy(space.subspace.components))
+
+    def remove_nans(
+        self, *, keypoints_pred: Poses, valid: Bool[Tensor, " frames"]
+    ) -> Bool[Tensor, "frames groups members"]:
+        """Frames that are not padding."""
+        return valid[:, None, None].expand(-1, *self.columns.shape)
+
+    def compute_loss(
+        self, *, keypoints_pred: Poses, valid: Bool[Tensor, " frames"]
+    ) -> Float[Tensor, "frames groups members"]:
+        """Reconstruction error per keypoint. In float64: coordinates are large and errors small."""
+        poses = keypoints_pred.to(self.mean.dtype)[:, self.columns]
+        if self.centering:
+            poses = poses - self._centre(poses)
+        flat = poses.flatten(-2) - self.mean
+        residual = flat - flat @ self.components.T @ self.components
+        return residual.unflatten(-1, (-1, 2)).square().sum(-1).clamp_min(NEAR).sqrt().to(keypoints_pred.dtype)
+
+    def _centre(self, poses: Float[Tensor, "frames groups members 2"]) -> Float[Tensor, "frames groups 1 2"]:
+        if self.centering == "mean":
+            return poses.mean(-2, keepdim=True)
+        ordered = poses.sort(-2).values  # numpy's median: the mean of the two middle values
+        count = poses.shape[-2]
+        return 0.5 * (ordered[..., [(count - 1) // 2], :] + ordered[..., [count // 2], :])
+
+
+@dataclass(slots=True, kw_only=True)
+class PCASingleviewConfig(LossConfig):
+    """All keypoints of a frame together stay in the subspace of the labeled poses.
+
+    Attributes:
+        components_to_keep: a number of directions, or the share of the variance (below 1) that they explain.
+        epsilon: px of reconstruction error that are normal; taken from the labels if not given.
+        empirical_epsilon_percentile, empirical_epsilon_multiplier: this percentile of the labels' own errors, times this.
+        centering_method: mean or median: poses relative to their own centre.
+        on_labeled: labeled frames count too, which teaches keypoints that are not labeled.
+    """
+
+    log_weight: float = 7.0
+    components_to_keep: float = 0.99
+    epsilon: float | None = None
+    empirical_epsilon_percentile: float = 99.0
+    empirical_epsilon_multiplier: float = 1.0
+    centering_method: str | None = None
+    on_labeled: bool = True
+
+    def __post_init__(self) -> None:
+        if self.centering_method not in CENTERINGS:
+            raise ConfigError(f"losses.pca: centering_method={self.centering_method} must be mean, median or null.")
+        if not 0 < self.empirical_epsilon_percentile <= 100:
+            raise ConfigError(
+                f"losses.pca: empirical_epsilon_percentile={self.empirical_epsilon_percentile} must lie in (0, 100]."
+            )
+
+    def build(self, poses: TrainingPoses | None = None) -> PCALoss:
+        """The loss, fitted to `poses`.
+
+        Raises:
+            ConfigError: there are no labels to fit it to, or too few.
+        """
+        return self._built("pca_singleview", poses, singleview_columns(poses) if poses else None)
+
+    def _built(
+        self, name: str, poses: TrainingPoses | None, columns: Int[np.ndarray, "groups members"] | None
+    ) -> PCALoss:
+        if poses is None or columns is None:
+            raise ConfigError(f"losses.{name} is fitted to labels; build it with build(poses).")
+        space = PoseSubspace(columns, self.components_to_keep, self.centering_method)
+        try:
+            space.fit(poses.keypoints)
+        except ConfigError as e:
+            raise ConfigError(f"losses.{name} cannot be fitted: {e}; label more frames or leave the loss out.") from e
+        epsilon = self.epsilon
+        if epsilon is None:
+            errors = space.error(poses.keypoints)
+            epsilon = self.empirical_epsilon_multiplier * float(
+                np.nanpercentile(errors, self.empirical_epsilon_percentile)
+            )
+        return PCALoss(name, space, epsilon=epsilon, on_labeled=self.on_labeled, log_weight=self.log_weight)
+
+
+@dataclass(slots=True, kw_only=True)
+class PCAMultiviewConfig(PCASingleviewConfig):
+    """Each body part, seen in several mirrored views at once, moves in three dimensions only."""
+
+    components_to_keep: float = 3
+
+    def build(self, poses: TrainingPoses | None = None) -> PCALoss:
+        """The loss, fitted to `poses`.
+
+        Raises:
+            ConfigError: there is one view only, there are no labels to fit it to, or too few.
+        """
+        if poses is not None and not poses.views:
+            raise ConfigError(
+                "losses.pca_multiview needs keypoints seen in several views; give data.mirrored_column_matches=[[…],[…]], "
+                "one list of keypoint numbers per view."
+            )
+        return self._built("pca_multiview", poses, multiview_columns(poses) if poses else None)
+
+
+def singleview_columns(poses: TrainingPoses) -> Int[np.ndarray, "1 members"]:
+    """One observation per frame, of `poses.singleview`, or of every keypoint."""
+    return np.array([poses.singleview or range(len(poses.keypoint_names))], dtype=np.int64)
+
+
+def multiview_columns(poses: TrainingPoses) -> Int[np.ndarray, "parts views"]:
+    """One observation per body part and frame."""
+    return np.array(poses.views, dtype=np.int64).T
