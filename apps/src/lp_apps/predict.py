@@ -85,6 +85,7 @@ def _predict_options(options: Options):
 
 def _video(model: "PoseNet", video: Path, out: Path, options: Options) -> None:
     from lp_infer import predict_video
+    from lp_train import RunDir, write_video_metrics
 
     target = out / f"{video.stem}.csv"
     if target.exists() and not options.overwrite:
@@ -94,6 +95,9 @@ def _video(model: "PoseNet", video: Path, out: Path, options: Options) -> None:
     for problem in report.problems:
         print(problem)
     print(f"{report.frames} frames at {report.frames_per_second:.1f} frames/s → {target}")
+    if RunDir(Path(options.run)).poses.exists():
+        names = [path.stem.removeprefix(f"{video.stem}_") for path in write_video_metrics(options.run, target)]
+        print(f"beside it: {', '.join(names)}")
 
 
 def _images(model: "PoseNet", images: list[Path], out: Path, options: Options) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from lp_core import ConfigError, DataError, LabelSet, Resize
-from lp_data import BatchLoader, LabeledDataset, epoch_order, propose_image_size, split_indices
+from lp_data import BatchLoader, LabeledDataset, batch_rows, epoch_order, propose_image_size, split_indices
 from PIL import Image
 
 
@@ -94,20 +94,16 @@ def test_a_damaged_image_is_named(labels):
         LabeledDataset(labels, (32, 32))
 
 
-def test_order_is_a_function_of_seed_and_epoch(labels):
-    dataset = LabeledDataset(labels, (32, 32))
-    loader = BatchLoader(dataset, np.arange(6), 4, shuffle=True, seed=1)
-    epochs = []
-    for epoch in (0, 1, 0):
-        loader.set_epoch(epoch)
-        epochs.append([batch.index.tolist() for batch in loader])
-    assert epochs[0] == epochs[2] != epochs[1]
-    assert (
-        sorted(row for rows in epochs[0] for row in rows) == list(range(6))
-        and [len(b) for b in epochs[0]] == [4, 2]
-        and len(loader) == 2
-    )
+def test_order_is_a_function_of_seed_and_step(labels):
+    rows = np.arange(6)
+    steps = [batch_rows(rows, 4, 1, step).tolist() for step in range(6)]
+    assert [len(s) for s in steps] == [4, 2] * 3
+    epochs = [steps[2 * e] + steps[2 * e + 1] for e in range(3)]
+    assert all(sorted(e) == list(range(6)) for e in epochs) and len({tuple(e) for e in epochs}) > 1
+    assert batch_rows(rows, 4, 1, 4).tolist() == steps[4]
     assert not np.array_equal(epoch_order(np.arange(50), 1, 0), epoch_order(np.arange(50), 2, 0))
+    loader = BatchLoader(LabeledDataset(labels, (32, 32)), rows, 4)
+    assert [batch.index.tolist() for batch in loader] == [[0, 1, 2, 3], [4, 5]] and len(loader) == 2
 
 
 def test_proposed_size(labels):

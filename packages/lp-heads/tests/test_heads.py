@@ -1,6 +1,7 @@
 """Heads against their contract and against closed forms."""
 
 import math
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -19,6 +20,15 @@ class TestHeatmap(HeadContract):
     @pytest.fixture(autouse=True)
     def _options(self, options):
         self.options = options
+
+
+class TestContext(HeadContract):
+    name = "heatmap_mhcrnn"
+    options: ClassVar[dict] = {"downsample_factor": 2}
+
+    def as_outputs(self, targets):
+        """Both maps are trained on the same target."""
+        return {"heatmaps_pred": targets["heatmaps_targ"], "heatmaps_context_pred": targets["heatmaps_targ"]}
 
 
 class TestRegression(HeadContract):
@@ -147,3 +157,56 @@ def test_what_does_not_fit_is_one_sentence():
         predictors.make("lightning_pose").build(image_size=(64, 64), stride=16)
     with pytest.raises(ConfigError, match="multiple of 4"):
         heads["heatmap"]().build(channels=30, stride=32, num_keypoints=2, image_size=(64, 64))
+
+
+def context_head(**options):
+    torch.manual_seed(0)
+    return heads.make("heatmap_mhcrnn", **options).build(channels=64, stride=32, num_keypoints=3, image_size=(64, 96))
+
+
+def test_the_context_head_has_the_reference_s_size():
+    """88,519 parameters beside the single-frame head, for ResNet-50 and 17 keypoints (spec 3.4)."""
+    head = heads.make("heatmap_mhcrnn").build(channels=2048, stride=32, num_keypoints=17, image_size=(256, 256))
+    count = lambda m: sum(p.numel() for p in m.parameters())  # noqa: E731
+    assert count(head) - count(head.single) == 88519
+
+
+def test_the_recurrences_run_through_the_window_in_both_directions():
+    """The definition, frame by frame: h = W x + H h, from the first to the last frame and from the last to the first."""
+    head, features = context_head(frames=1), torch.randn(6, 64, 2, 3)
+    windows = torch.tensor([[0, 1, 2], [3, 4, 5], [1, 1, 2]])
+    maps = head(features, windows)["heatmaps_context_pred"]
+    for row, window in enumerate(windows.tolist()):
+        states = []
+        for cell, order in ((head.onward, window), (head.backward_, window[::-1])):
+            state = None
+            for frame in order:
+                encoded = cell.encode(head.shared(features[frame : frame + 1]))
+                state = encoded if state is None else encoded + cell.up(cell.down(state))
+            states.append(state)
+        expected = torch.softmax(((states[0] + states[1]) / 2).flatten(-2), -1).view_as(maps[row : row + 1])
+        torch.testing.assert_close(maps[row : row + 1], expected)
+
+
+def test_consecutive_frames_are_padded_at_both_ends():
+    head, features = context_head(), torch.randn(4, 64, 2, 3)
+    windows = torch.tensor([[0, 0, 0, 1, 2], [0, 0, 1, 2, 3], [0, 1, 2, 3, 3], [1, 2, 3, 3, 3]])
+    given, implied = head(features, windows), head(features)
+    assert all(torch.equal(given[key], implied[key]) for key in given)
+
+
+def test_the_surer_map_is_the_prediction():
+    head = context_head()
+    sharp, flat = torch.zeros(1, 3, 16, 24), torch.full((1, 3, 16, 24), 1 / 384)
+    sharp[..., 5, 7] = 1
+    for one, two in ((sharp, flat), (flat, sharp)):
+        points, confidence = head.predictor({"heatmaps_pred": one, "heatmaps_context_pred": two})
+        torch.testing.assert_close(points[0, 0], torch.tensor([7.5 * 4 - 0.5, 5.5 * 4 - 0.5]))
+        assert (confidence > 0.9).all()
+
+
+def test_a_context_that_cannot_be():
+    with pytest.raises(ConfigError, match=r"head\.frames=0 must be at least 1"):
+        heads.make("heatmap_mhcrnn", frames=0)
+    with pytest.raises(ConfigError, match="needs a backbone of stride 16 or more, not 8"):
+        heads.make("heatmap_mhcrnn").build(channels=64, stride=8, num_keypoints=3, image_size=(64, 64))

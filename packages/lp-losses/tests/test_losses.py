@@ -99,7 +99,7 @@ def test_factory_adds_weighted_losses_and_logs_them():
     expected = 0.5 * (0.5 * raw["heatmap_mse"] + 0.5 * np.exp(-2) * raw["heatmap_kl"])
     assert float(total) == pytest.approx(float(expected))
     assert float(logs["train_heatmap_kl_loss_weighted"]) == pytest.approx(float(0.25 * np.exp(-2) * raw["heatmap_kl"]))
-    assert {"train_heatmap_mse_loss", "heatmap_mse_weight"} <= logs.keys()
+    assert {"train_heatmap_mse_loss", "train_heatmap_mse_weight"} <= logs.keys()
 
 
 def test_a_loss_that_is_only_logged_does_not_count():

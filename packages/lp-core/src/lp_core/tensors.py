@@ -19,6 +19,7 @@ class LabeledBatch:
         visibility: 0 not labeled, 1 occluded, 2 visible.
         index: row in the label set.
         original_size: (height, width) of each original image.
+        windows: for networks that look at several frames, each image between the frames before and after it.
     """
 
     images: UInt8[Tensor, "batch 3 height width"]
@@ -26,10 +27,13 @@ class LabeledBatch:
     visibility: Int[Tensor, "batch keypoints"]
     index: Int[Tensor, " batch"]
     original_size: Int[Tensor, "batch 2"]
+    windows: UInt8[Tensor, "batch window 3 height width"] | None = None
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> "LabeledBatch":
         """The same batch on another device."""
-        fields = {name: getattr(self, name).to(device, non_blocking=non_blocking) for name in self.__slots__}
+        fields = {
+            n: v.to(device, non_blocking=non_blocking) for n in self.__slots__ if (v := getattr(self, n)) is not None
+        }
         return replace(self, **fields)
 
     def __len__(self) -> int:

@@ -1,6 +1,6 @@
 """From label files to batches: datasets, splits, augmentation, and a synthetic scene (`lp_data.scene`)."""
 
-from lp_data.dataset import BatchLoader, LabeledDataset, epoch_order, propose_image_size
+from lp_data.dataset import BatchLoader, LabeledDataset, batch_rows, epoch_order, propose_image_size
 from lp_data.frames import load_frames
 from lp_data.split import Split, split_indices
 
@@ -8,6 +8,7 @@ __all__ = [
     "BatchLoader",
     "LabeledDataset",
     "Split",
+    "batch_rows",
     "epoch_order",
     "load_frames",
     "propose_image_size",

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from lp_core import LabelSet, Size
 from lp_core.tensors import LabeledBatch
 from torch import Tensor
 
+from lp_data.context import load_windows
 from lp_data.frames import LIMIT, load_frames, original_sizes
 
 SMALL, LARGE, MANY = 192, 1024, 500  # the reference's rules of thumb: pixels, pixels, frames
@@ -33,14 +35,25 @@ class LabeledDataset:
         labels: keypoints in original pixels.
         image_size: (height, width) of the network's input.
         limit_bytes: beyond it images are memory-mapped.
+        context: frames before and after each labeled one that batches carry too.
+        videos: where the videos are that frames were taken from, for the frames round them.
     """
 
-    def __init__(self, labels: LabelSet, image_size: Size, limit_bytes: int = LIMIT) -> None:
+    def __init__(
+        self,
+        labels: LabelSet,
+        image_size: Size,
+        limit_bytes: int = LIMIT,
+        *,
+        context: int = 0,
+        videos: Path | None = None,
+    ) -> None:
         self.image_size = image_size
         self.original_size = original_sizes(labels)
         self.keypoints = _to_input(torch.from_numpy(labels.keypoints), self.original_size, image_size)
         self.visibility = torch.from_numpy(labels.visibility.astype(np.int64))
         self.images = load_frames(labels, image_size, limit_bytes)
+        self.windows, self.alone = load_windows(labels, self.images, context, videos) if context else (None, 0)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -54,6 +67,7 @@ class LabeledDataset:
             visibility=self.visibility[index],
             index=index,
             original_size=self.original_size[index],
+            windows=self.windows[index] if self.windows is not None else None,
         )
 
 
@@ -72,30 +86,25 @@ def epoch_order(rows: Int[np.ndarray, " rows"], seed: int, epoch: int) -> Int[np
     return np.random.default_rng(int.from_bytes(digest, "little")).permutation(rows)
 
 
-class BatchLoader:
-    """Iterates over batches of a `LabeledDataset`; needs no worker processes, for nothing is left to decode.
+def batch_rows(rows: Int[np.ndarray, " rows"], batch_size: int, seed: int, step: int) -> Int[np.ndarray, " batch"]:
+    """The rows of batch number `step` of an endless sequence: pass after pass over `rows`, each in an order of its own."""
+    epoch, place = divmod(step, -(-len(rows) // batch_size))
+    return epoch_order(rows, seed, epoch)[place * batch_size : (place + 1) * batch_size]
 
-    Lightning calls `set_epoch` on it (as on a sampler); order and content of an epoch never depend on earlier ones.
+
+class BatchLoader:
+    """Iterates over the rows of a `LabeledDataset` in their order; nothing is left to decode, so it needs no workers.
 
     Args:
         rows: of the dataset.
-        shuffle: a new order each epoch.
     """
 
-    def __init__(
-        self, dataset: LabeledDataset, rows: Int[np.ndarray, " rows"], batch_size: int, *, shuffle: bool, seed: int = 0
-    ) -> None:
+    def __init__(self, dataset: LabeledDataset, rows: Int[np.ndarray, " rows"], batch_size: int) -> None:
         self.dataset, self.rows, self.batch_size = dataset, np.asarray(rows), batch_size
-        self.shuffle, self.seed, self.epoch = shuffle, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order."""
-        self.epoch = epoch
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
 
     def __iter__(self) -> Iterator[LabeledBatch]:
-        rows = epoch_order(self.rows, self.seed, self.epoch) if self.shuffle else self.rows
-        for start in range(0, len(rows), self.batch_size):
-            yield self.dataset.batch(rows[start : start + self.batch_size])
+        for start in range(0, len(self.rows), self.batch_size):
+            yield self.dataset.batch(self.rows[start : start + self.batch_size])

@@ -34,21 +34,30 @@ class HeatmapHead(nn.Module):
         predictor: Predictor,
     ) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.PixelShuffle(2)] if upsamplings >= 0 else []
-        width = channels // 4 if upsamplings >= 0 else channels
-        for _ in range(upsamplings):
-            layers += _doubling(width, hidden or num_keypoints, with_norm=bool(hidden))
-            width = hidden or num_keypoints
-        if hidden or upsamplings < 1:
-            layers.append(nn.Conv2d(width, num_keypoints, 1))
-        self.upsampling_layers = nn.Sequential(*layers)
+        self.upsampling_layers = upsampling(channels, num_keypoints, upsamplings, hidden)
         self.target_generator, self.predictor = target_generator, predictor
-        _initialise(self.upsampling_layers, gain=1.0 if hidden else 0.01)
+        initialise(self.upsampling_layers, gain=1.0 if hidden else 0.01, last=0.01)
 
     def forward(self, features: Float[Tensor, "batch channels h w"]) -> dict[str, Tensor]:
         """Features → `heatmaps_pred` (batch, keypoints, H, W), each map summing to one."""
-        maps = self.upsampling_layers(features)
-        return {"heatmaps_pred": torch.softmax(maps.flatten(-2), dim=-1).unflatten(-1, maps.shape[-2:])}
+        return {"heatmaps_pred": normalised(self.upsampling_layers(features))}
+
+
+def normalised(maps: Float[Tensor, "batch keypoints h w"]) -> Float[Tensor, "batch keypoints h w"]:
+    """Softmax over the cells of each map."""
+    return torch.softmax(maps.flatten(-2), dim=-1).unflatten(-1, maps.shape[-2:])
+
+
+def upsampling(channels: int, num_keypoints: int, upsamplings: int, hidden: int) -> nn.Sequential:
+    """The layers from features to maps, see `HeatmapHead`."""
+    layers: list[nn.Module] = [nn.PixelShuffle(2)] if upsamplings >= 0 else []
+    width = channels // 4 if upsamplings >= 0 else channels
+    for _ in range(upsamplings):
+        layers += _doubling(width, hidden or num_keypoints, with_norm=bool(hidden))
+        width = hidden or num_keypoints
+    if hidden or upsamplings < 1:
+        layers.append(nn.Conv2d(width, num_keypoints, 1))
+    return nn.Sequential(*layers)
 
 
 def _doubling(channels: int, out: int, *, with_norm: bool) -> list[nn.Module]:
@@ -56,11 +65,12 @@ def _doubling(channels: int, out: int, *, with_norm: bool) -> list[nn.Module]:
     return [conv, nn.BatchNorm2d(out), nn.ReLU(inplace=True)] if with_norm else [conv]
 
 
-def _initialise(layers: nn.Sequential, gain: float) -> None:
-    for layer in layers:
-        if isinstance(layer, nn.ConvTranspose2d | nn.Conv2d):
-            nn.init.xavier_uniform_(layer.weight, gain=gain if layer is not layers[-1] else 0.01)
-            nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
+def initialise(layers: nn.Module, gain: float, last: float) -> None:
+    """Xavier-uniform weights and zero biases for every convolution; `last` is the gain of the last one."""
+    convolutions = [m for m in layers.modules() if isinstance(m, nn.ConvTranspose2d | nn.Conv2d)]
+    for conv in convolutions:
+        nn.init.xavier_uniform_(conv.weight, gain=last if conv is convolutions[-1] else gain)
+        nn.init.zeros_(conv.bias)  # pyright: ignore[reportArgumentType]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Several losses as one."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from jaxtyping import Float
@@ -26,10 +26,25 @@ class LossFactory(nn.Module):
         """Every input any loss needs."""
         return frozenset[str]().union(*(loss.needs for loss in self.losses.values()))
 
+    @property
+    def streams(self) -> frozenset[str]:
+        """Every stream any loss runs on."""
+        return frozenset[str]().union(*(loss.streams for loss in self.losses.values()))
+
+    def check(self, produced: Collection[str]) -> None:
+        """Raise `ConfigError` if a loss needs an input that is not among those `produced`."""
+        for name, loss in self.losses.items():
+            if missing := loss.needs - set(produced):
+                raise ConfigError(
+                    f"losses.{name} needs {', '.join(sorted(missing))}, which this model does not produce; "
+                    "choose another loss or head."
+                )
+
     def forward(
-        self, stage: str, inputs: Mapping[str, Tensor], anneal: float | Tensor = 1.0
+        self, stage: str, inputs: Mapping[str, Tensor], anneal: float | Tensor = 1.0, *, stream: str = "labeled"
     ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """`Σ anneal · weight · loss`, and the logs: each loss raw and weighted, and its weight.
+        """`Σ anneal · weight · loss` over the losses that run on `stream`, and the logs: each loss raw and weighted, and
+        its weight.
 
         Raises:
             ConfigError: a loss needs what the step does not produce.
@@ -37,14 +52,13 @@ class LossFactory(nn.Module):
         total = torch.zeros((), device=next(iter(inputs.values())).device)
         logs: dict[str, Tensor] = {}
         for name, loss in self.losses.items():
-            if missing := loss.needs - inputs.keys():
-                raise ConfigError(
-                    f"losses.{name} needs {', '.join(sorted(missing))}, which this model does not produce; "
-                    "choose another loss or head."
-                )
+            if stream not in loss.streams:
+                continue
+            if not loss.needs <= inputs.keys():
+                self.check(inputs)
             scalar, log = loss(stage=stage, **inputs)
             weighted = anneal * loss.weight * scalar
             total = total + weighted if loss.weight else total
             weight = torch.as_tensor(anneal * loss.weight, device=total.device)
-            logs |= log | {f"{stage}_{name}_loss_weighted": weighted.detach(), f"{name}_weight": weight}
+            logs |= log | {f"{stage}_{name}_loss_weighted": weighted.detach(), f"{stage}_{name}_weight": weight}
         return total, logs

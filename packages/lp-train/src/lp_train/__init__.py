@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from lp_train._hydra import compose, load
     from lp_train.build import build_network, build_tracker, load_model
     from lp_train.config import DataConfig, EvaluationConfig, SplitConfig, TrainConfig, TrainingConfig
-    from lp_train.evaluation import Evaluation, evaluate, results_table
+    from lp_train.evaluation import Evaluation, evaluate, results_table, write_video_metrics
     from lp_train.fit import train
     from lp_train.lp_config import translate
     from lp_train.network import PoseNet
@@ -18,6 +18,7 @@ _HOME = {
     "compose": "_hydra", "load": "_hydra", "build_network": "build", "build_tracker": "build", "load_model": "build",
     "DataConfig": "config", "EvaluationConfig": "config", "SplitConfig": "config", "TrainConfig": "config",
     "TrainingConfig": "config", "Evaluation": "evaluation", "evaluate": "evaluation", "results_table": "evaluation",
+    "write_video_metrics": "evaluation",
     "train": "fit", "translate": "lp_config", "PoseNet": "network", "RunDir": "rundir", "Tracker": "tracker",
 }  # fmt: skip
 
@@ -40,6 +41,7 @@ __all__ = [
     "results_table",
     "train",
     "translate",
+    "write_video_metrics",
 ]  # fmt: skip
 
 

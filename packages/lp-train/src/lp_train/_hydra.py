@@ -10,7 +10,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize
 from hydra.core.config_store import ConfigStore
 from hydra.errors import ConfigCompositionException, HydraException
-from lp_core import ConfigError, LpError, PluginError, augmentations, backbones, heads, losses, nearest
+from lp_core import ConfigError, LpError, PluginError, augmentations, backbones, clip_sources, heads, losses, nearest
 from lp_core.registry import Registry
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -21,6 +21,7 @@ GROUPS: dict[str, Registry[Any]] = {
     "backbone": backbones,
     "head": heads,
     "augmentation": augmentations,
+    "clips": clip_sources,
     "losses": losses,
 }
 

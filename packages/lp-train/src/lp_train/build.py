@@ -4,9 +4,9 @@ import dataclasses
 from pathlib import Path
 
 import torch
-from lp_core import ConfigError, LabelSet, Size, UnknownNameError, losses
+from lp_core import ConfigError, Size, TrainingPoses, UnknownNameError, losses
 from lp_core.tensors import Loss
-from lp_losses import LossFactory
+from lp_losses import LossFactory, Renamed
 
 from lp_train._hydra import load
 from lp_train.config import TrainConfig
@@ -14,6 +14,7 @@ from lp_train.network import PoseNet
 from lp_train.optimization import Schedule
 from lp_train.rundir import RunDir
 from lp_train.tracker import Tracker
+from lp_train.unsupervised import Anneal, Unsupervised
 
 FROZEN_SHARE = 1 / 15  # of the epochs, for pretrained backbones: the reference's 20 of 300
 
@@ -39,12 +40,20 @@ def image_size(config: TrainConfig) -> Size:
     return height, width
 
 
-def build_losses(config: TrainConfig) -> LossFactory:
-    """The head's own supervised loss, and those of `config.losses`."""
-    chosen: dict[str, Loss] = {}
-    for name, loss in {config.head.supervised_loss: losses.make(config.head.supervised_loss), **config.losses}.items():
-        chosen[name] = loss.build()
-    return LossFactory(chosen)
+def build_losses(config: TrainConfig, poses: TrainingPoses) -> tuple[LossFactory, dict[str, Loss]]:
+    """The supervised losses, the head's own first, and the unsupervised ones of `config.losses`.
+
+    Raises:
+        ConfigError: a loss cannot be learned from these labels.
+    """
+    own = config.head.supervised_loss
+    configs = {own: config.losses.get(own) or losses.make(own), **config.losses}
+    built = {name: loss.build(poses) for name, loss in configs.items()}
+    supervised = {name: loss for name, loss in built.items() if "unlabeled" not in loss.streams}
+    for output in config.head.supervised_outputs:
+        name = f"{own}_{output.removesuffix('_pred').removeprefix('heatmaps_')}"
+        supervised[name] = Renamed(built[own], name, {"heatmaps_pred": output})
+    return LossFactory(supervised), {name: loss for name, loss in built.items() if name not in supervised}
 
 
 def is_pretrained(config: TrainConfig) -> bool:
@@ -61,15 +70,25 @@ def build_schedule(config: TrainConfig) -> Schedule:
     return Schedule(config.training, epoch)
 
 
-def build_tracker(config: TrainConfig, labels: LabelSet) -> Tracker:
-    """Everything that is trained."""
-    return Tracker(
-        build_network(config, labels.keypoint_names),
-        build_losses(config),
-        config.augmentation.build(keypoint_names=labels.keypoint_names),
+def build_tracker(config: TrainConfig, poses: TrainingPoses) -> Tracker:
+    """Everything that is trained.
+
+    Raises:
+        ConfigError: a loss asks for what the head or the labels cannot give.
+    """
+    net = build_network(config, poses.keypoint_names)
+    supervised, others = build_losses(config, poses)
+    anneal = Anneal.of(config.training.anneal, config.training.max_epochs)
+    tracker = Tracker(
+        net,
+        supervised,
+        Unsupervised(net, others, anneal, config.training.teacher_decay),
+        config.augmentation.build(keypoint_names=poses.keypoint_names),
         schedule=build_schedule(config),
         seed=config.training.seed,
     )
+    tracker.check()
+    return tracker
 
 
 def load_model(run: Path | str, checkpoint: Path | None = None) -> PoseNet:

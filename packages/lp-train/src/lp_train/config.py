@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from lp_core import AugmentationConfig, BackboneConfig, ConfigError, HeadConfig, LossConfig, nearest
+from lp_core import AugmentationConfig, BackboneConfig, ClipSourceConfig, ConfigError, HeadConfig, LossConfig, nearest
 
 ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -50,6 +50,9 @@ class DataConfig:
         labels: the label file in `root`, where there are several.
         image_size: [height, width] of the network's input in pixels; proposed from the data if not given.
         videos: directory of videos; `root/videos` if not given.
+        mirrored_column_matches: keypoint numbers of the same body parts in each mirrored view; found in names that end
+            in `_top`, `_bot` and so on if not given.
+        columns_for_singleview_pca: keypoint numbers whose joint pose is modelled; all of the views', or simply all.
         cache_gb: resized frames beyond this size go to a memory-mapped file instead of memory.
     """
 
@@ -58,6 +61,8 @@ class DataConfig:
     labels: str | None = None
     image_size: list[int] | None = None
     videos: str | None = None
+    mirrored_column_matches: list[list[int]] | None = None
+    columns_for_singleview_pca: list[int] | None = None
     cache_gb: float = 4.0
     split: SplitConfig = field(default_factory=SplitConfig)
 
@@ -69,10 +74,33 @@ class DataConfig:
 
 
 @dataclass(slots=True, kw_only=True)
+class AnnealConfig:
+    """The factor of all unsupervised losses, by epoch: 0 until `freeze_until_epoch`, then growing to `final_val`.
+
+    Attributes:
+        freeze_until_epoch: a fifth of the epochs if not given (the reference's 60 of 300).
+        increase_factor: growth per epoch; 3 / max_epochs if not given (the reference's 0.01 for 300).
+    """
+
+    freeze_until_epoch: int | None = None
+    increase_factor: float | None = None
+    final_val: float = 1.0
+
+    def __post_init__(self) -> None:
+        for key in ("freeze_until_epoch", "increase_factor", "final_val"):
+            positive(f"training.anneal.{key}", getattr(self, key) or 0, zero=True)
+
+
+@dataclass(slots=True, kw_only=True)
 class TrainingConfig:
     """How the network is fitted.
 
     Attributes:
+        steps_per_epoch: not given: one pass through the labeled frames, or through the videos where a loss learns from
+            them and they last longer; the shorter stream then starts again.
+        devices: processes that train together, each on a device of its own and on its share of every batch.
+        anneal: when losses without labels set in.
+        teacher_decay: per step, of the running mean of the weights that losses=[consistency] learns from.
         precision: auto takes bfloat16 where the device computes in it, else float32.
         learning_rate: of the head; the backbone's follows it, see `unfreezing_epoch`.
         milestones: shares of `max_epochs` at which multistep multiplies the rate by `gamma`.
@@ -88,8 +116,10 @@ class TrainingConfig:
 
     max_epochs: int = 300
     batch_size: int = 16
+    steps_per_epoch: int | None = None
     seed: int = 0
     accelerator: str = "auto"
+    devices: int = 1
     precision: str = "auto"
     optimizer: str = "adam"
     learning_rate: float = 1e-3
@@ -102,6 +132,8 @@ class TrainingConfig:
     unfreezing_epoch: int | None = None
     ema_decay: float = 0.0
     gradient_clip: float = 0.0
+    anneal: AnnealConfig = field(default_factory=AnnealConfig)
+    teacher_decay: float = 0.99
     check_val_every_n_epoch: int = 5
     checkpoint_every_n_epochs: int | None = None
     resume: bool = False
@@ -114,12 +146,15 @@ class TrainingConfig:
         one_of("training.precision", self.precision, PRECISIONS)
         one_of("training.optimizer", self.optimizer, OPTIMIZERS)
         one_of("training.schedule", self.schedule, SCHEDULES)
-        for key in ("max_epochs", "batch_size", "learning_rate", "check_val_every_n_epoch", "patience"):
+        for key in ("max_epochs", "batch_size", "learning_rate", "check_val_every_n_epoch", "patience", "devices"):
             positive(f"training.{key}", getattr(self, key))
+        if self.steps_per_epoch is not None:
+            positive("training.steps_per_epoch", self.steps_per_epoch)
         for key in ("weight_decay", "gradient_clip", "resume_interval_s"):
             positive(f"training.{key}", getattr(self, key), zero=True)
-        if not 0 <= self.ema_decay < 1:
-            raise ConfigError(f"training.ema_decay={self.ema_decay} must lie in [0, 1).")
+        for key in ("ema_decay", "teacher_decay"):
+            if not 0 <= getattr(self, key) < 1:
+                raise ConfigError(f"training.{key}={getattr(self, key)} must lie in [0, 1).")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -147,6 +182,7 @@ class TrainConfig:
             {"backbone": "resnet18"},
             {"head": "heatmap"},
             {"augmentation": "dlc"},
+            {"clips": "video"},
             {"losses": []},
         ]
     )
@@ -154,6 +190,7 @@ class TrainConfig:
     backbone: BackboneConfig = "???"  # pyright: ignore[reportAssignmentType]  # OmegaConf's MISSING, filled by the defaults
     head: HeadConfig = "???"  # pyright: ignore[reportAssignmentType]
     augmentation: AugmentationConfig = "???"  # pyright: ignore[reportAssignmentType]
+    clips: ClipSourceConfig = "???"  # pyright: ignore[reportAssignmentType]
     losses: dict[str, LossConfig] = field(default_factory=dict)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

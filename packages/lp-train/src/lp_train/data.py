@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from lp_core import ConfigError, DataError, LabelSet
-from lp_data import BatchLoader, LabeledDataset, Split, propose_image_size, split_indices
-from lp_io import read_labels
+from lp_core import ConfigError, DataError, LabelSet, TrainingPoses
+from lp_data import LabeledDataset, Split, propose_image_size, split_indices
+from lp_io import VIDEO_SUFFIXES, read_labels
 
 from lp_train.config import TrainConfig
+from lp_train.poses import training_poses
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,7 @@ class RunData:
     labels: LabelSet
     split: Split
     dataset: LabeledDataset
-
-    def loader(self, part: str, batch_size: int, seed: int = 0) -> BatchLoader:
-        """Batches of "train" (shuffled by (seed, epoch)) or "val" (in order)."""
-        return BatchLoader(self.dataset, getattr(self.split, part), batch_size, shuffle=part == "train", seed=seed)
+    poses: TrainingPoses
 
     def split_names(self) -> tuple[str, ...]:
         """For each frame "train", "validation", "test" or "unused"."""
@@ -63,13 +61,37 @@ def load_data(config: TrainConfig, say: Callable[[str], object] = print) -> RunD
     _check_keypoints(labels)
     if chosen := complete(config, labels):
         say(chosen)
-    size = config.data.image_size
-    assert size is not None
     rule = config.data.split
     split = split_indices(len(labels), rule.train, rule.val, rule.seed, rule.train_frames)
     if not (labels.visibility[split.train] > 0).any():
         raise ConfigError(
             f"{labels.source}: no training frame has a labeled keypoint; label some or change data.split."
         )
+    return RunData(
+        labels, split, dataset_of(config, labels, say), training_poses(config.data, labels, split.train, say)
+    )
+
+
+def dataset_of(config: TrainConfig, labels: LabelSet, say: Callable[[str], object] = print) -> LabeledDataset:
+    """The images of `labels` at input size, with the frames round them where the head looks at several."""
+    size, context = config.data.image_size, config.head.context
+    assert size is not None
     limit = int(config.data.cache_gb * 2**30)
-    return RunData(labels, split, LabeledDataset(labels, (size[0], size[1]), limit_bytes=limit))
+    dataset = LabeledDataset(labels, (size[0], size[1]), limit, context=context, videos=videos_folder(config))
+    if dataset.alone:
+        say(
+            f"{dataset.alone} of {len(labels)} labeled frames of {labels.source.name} have no neighbours (files with the "
+            "next numbers, or a video named like their folder); they are repeated in their place"
+        )
+    return dataset
+
+
+def videos_folder(config: TrainConfig) -> Path:
+    """Where the unlabeled videos are."""
+    return Path(config.data.videos or Path(config.data.root) / "videos")
+
+
+def video_files(config: TrainConfig) -> list[Path]:
+    """The videos of the project, sorted by name; none if there is no such folder."""
+    folder = videos_folder(config)
+    return sorted(p for p in folder.glob("*") if p.suffix.lower() in VIDEO_SUFFIXES) if folder.is_dir() else []

@@ -10,17 +10,19 @@ import numpy as np
 import torch
 from lp_core import ConfigError, LabelSet, PoseTable
 from lp_data import LabeledDataset
-from lp_io import atomic_path, ood_label_files, read_labels, write_metric, write_predictions
+from lp_io import atomic_path, ood_label_files, read_labels, read_predictions, write_metric, write_predictions
 
 from lp_train._hydra import load
 from lp_train.build import load_model
 from lp_train.config import EvaluationConfig, TrainConfig
-from lp_train.data import RunData, load_data
+from lp_train.data import RunData, dataset_of, load_data
 from lp_train.device import pick_accelerator
 from lp_train.metrics import ErrorSummary, pck, pixel_error
 from lp_train.network import PoseNet
+from lp_train.pose_metrics import build_metrics
+from lp_train.poses import load_poses
 from lp_train.rundir import RunDir
-from lp_train.tracker import original_keypoints
+from lp_train.unsupervised import original_keypoints
 
 BATCH = 32
 
@@ -45,7 +47,7 @@ def predict_labels(
     with torch.inference_mode():
         for rows in torch.arange(len(labels)).split(BATCH):
             batch = dataset.batch(rows.numpy()).to(device)
-            points, confidence = model(batch.images)
+            points, confidence = model.predict(batch)
             keypoints.append(original_keypoints(points, batch.original_size, model.image_size).double().cpu())
             confidences.append(confidence.double().cpu())
     return PoseTable(
@@ -77,15 +79,35 @@ def measure(name: str, table: PoseTable, labels: LabelSet, options: EvaluationCo
 
 
 def write_results(run: RunDir, source: Path, table: PoseTable, labels: LabelSet, suffix: str) -> None:
-    """Predictions and pixel errors where the reference writes them: in `image_preds/<file>/`, and a copy at the top."""
+    """Predictions and every metric where the reference writes them: in `image_preds/<file>/`, and a copy at the top."""
     folder = run.root / "image_preds" / source.name
     folder.mkdir(parents=True, exist_ok=True)
-    error = pixel_error(table.keypoints, labels.keypoints)
-    for stem in (folder / "predictions", run.root / f"predictions{suffix}"):
-        copy = "" if stem.parent == folder else suffix
-        write_predictions(stem.with_name(f"{stem.name}.csv"), table)
-        metric = stem.with_name(f"predictions_pixel_error{copy}.csv")
-        write_metric(metric, labels.keypoint_names, error, labels.images, table.split)
+    write_predictions(folder / "predictions.csv", table)
+    write_predictions(run.root / f"predictions{suffix}.csv", table)
+    for metric in build_metrics(load_poses(run.poses)):
+        if not metric.temporal:
+            values = metric(table.keypoints, labels.keypoints)
+            for path in (
+                folder / f"predictions_{metric.name}.csv",
+                run.root / f"predictions_{metric.name}{suffix}.csv",
+            ):
+                write_metric(path, labels.keypoint_names, values, labels.images, table.split)
+
+
+def write_video_metrics(run: Path | str, predictions: Path) -> list[Path]:
+    """`<video>_temporal_norm.csv`, `<video>_pca_singleview_error.csv` and so on beside the predictions of a video.
+
+    Returns:
+        the files written: those of every installed metric that needs no labels and applies to these keypoints.
+    """
+    table = read_predictions(predictions)
+    written = []
+    for metric in build_metrics(load_poses(RunDir(Path(run)).poses)):
+        if not metric.needs_labels:
+            path = predictions.with_name(f"{predictions.stem}_{metric.name}.csv")
+            write_metric(path, table.keypoint_names, metric(table.keypoints), table.index)
+            written.append(path)
+    return written
 
 
 def evaluate(
@@ -97,7 +119,7 @@ def evaluate(
 ) -> list[Evaluation]:
     """Measure a trained run on its labels and on out-of-distribution label files beside them (`*_new.csv`, `*_test.csv`).
 
-    Writes `predictions*.csv`, `predictions_pixel_error*.csv` and `evaluation.json` into the run.
+    Writes `predictions*.csv`, `predictions_<metric>*.csv` and `evaluation.json` into the run.
     """
     files = RunDir(Path(run))
     config = load(files.config)
@@ -118,7 +140,7 @@ def evaluate(
 def _evaluate_new(files: RunDir, config: TrainConfig, model: PoseNet, known: LabelSet, path: Path) -> Evaluation:
     labels = read_labels(known.root, config.data.format, path.relative_to(known.root).as_posix())
     _same_keypoints(model, labels)
-    dataset = LabeledDataset(labels, model.image_size, limit_bytes=int(config.data.cache_gb * 2**30))
+    dataset = dataset_of(config, labels)
     table = predict_labels(model, dataset, labels, None)
     write_results(files, path, table, labels, path.stem.removeprefix(known.source.stem))
     return measure(path.stem, table, labels, config.evaluation)

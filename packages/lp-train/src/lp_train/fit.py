@@ -4,11 +4,13 @@ import dataclasses
 import logging
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from lp_core import ConfigError
+from lp_data import BatchLoader
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 
@@ -17,10 +19,13 @@ from lp_train.build import build_tracker
 from lp_train.callbacks import ExampleImages, MetricsCSV, Plateau, Progress, ResumeCheckpoint
 from lp_train.callbacks.examples import Draw
 from lp_train.config import TrainConfig
-from lp_train.data import RunData, load_data
+from lp_train.data import RunData, load_data, video_files, videos_folder
 from lp_train.device import LIGHTNING_PRECISION, describe
+from lp_train.poses import save_poses
 from lp_train.provenance import write_provenance
 from lp_train.rundir import RunDir
+from lp_train.streams import StreamLoader
+from lp_train.tracker import Tracker
 
 EXAMPLES = 8
 MAY_CHANGE = {"resume", "max_epochs", "accelerator", "resume_interval_s", "example_images", "wandb"}
@@ -39,28 +44,50 @@ def train(config: TrainConfig, draw: Draw | None = None, say: Any = print) -> Pa
     run = RunDir(Path(config.out or time.strftime("outputs/%Y-%m-%d/%H-%M-%S")))
     config.out = str(run.root)
     data = load_data(config, say)
-    checkpoint = _prepare(run, config)
     accelerator, precision, sentence = describe(config.training)
+    tracker = build_tracker(config, data.poses)
+    loader = _train_loader(config, data, tracker, accelerator, say)
+    checkpoint = _prepare(run, config)
     count = len(data.labels)
     say(
         f"{count} labeled frames ({len(data.split.train)} train), {len(data.labels.keypoint_names)} keypoints, {sentence}"
     )
-    tracker = build_tracker(config, data.labels)
     write_provenance(run.provenance, data, sentence)
+    save_poses(run.poses, data.poses)
     run.status("TRAINING")
-    batch = config.training.batch_size
     with _quiet():
         trainer = _trainer(run, config, data, accelerator=accelerator, precision=precision, draw=draw)
-        trainer.fit(
-            tracker,
-            data.loader("train", batch, config.training.seed),
-            data.loader("val", max(batch, 32)),
-            ckpt_path=checkpoint,
-            weights_only=True,
-        )
+        validation = BatchLoader(data.dataset, data.split.val, max(config.training.batch_size, 32))
+        trainer.fit(tracker, loader, validation, ckpt_path=checkpoint, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
     return run.root
+
+
+def _train_loader(
+    config: TrainConfig, data: RunData, tracker: Tracker, accelerator: str, say: Callable[[str], object]
+) -> StreamLoader:
+    """Labeled batches, and clips of the project's videos if a loss learns from them.
+
+    Raises:
+        ConfigError: it does, and there are none.
+    """
+    options, source = config.training, None
+    if tracker.unsupervised.uses_video:
+        videos = video_files(config)
+        if not videos:
+            names = [n for n, loss in config.losses.items() if "unlabeled" in loss.build(data.poses).streams]
+            raise ConfigError(
+                f"losses.{names[0]} learns from video, but {videos_folder(config)} holds none; give data.videos=DIR."
+            )
+        size = tracker.net.image_size
+        source = config.clips.build(videos, image_size=size, seed=options.seed)
+        clips = f"{source.clips_per_epoch} clips of {config.clips.sequence_length} frames"
+        say(f"{len(videos)} unlabeled video{'s' * (len(videos) > 1)}: {clips}")
+    return StreamLoader(
+        data.dataset, data.split.train, options.batch_size, seed=options.seed, source=source,
+        augmentation=tracker.augmentation if accelerator == "cpu" else None, steps=options.steps_per_epoch,
+    )  # fmt: skip
 
 
 def _prepare(run: RunDir, config: TrainConfig) -> Path | None:
@@ -105,7 +132,9 @@ def _trainer(
     options = config.training
     return pl.Trainer(
         accelerator="gpu" if accelerator == "cuda" else accelerator,
-        devices=1,
+        devices=options.devices,
+        strategy="ddp_spawn_find_unused_parameters_true" if options.devices > 1 else "auto",  # frozen: no gradient
+        sync_batchnorm=options.devices > 1 and accelerator == "cuda",
         precision=LIGHTNING_PRECISION[precision],  # pyright: ignore[reportArgumentType]
         max_epochs=options.max_epochs,
         check_val_every_n_epoch=min(options.check_val_every_n_epoch, options.max_epochs),

@@ -3,9 +3,9 @@
 from typing import cast
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from lp_core import Size
-from lp_core.tensors import Backbone, Head
+from lp_core.tensors import Backbone, Head, LabeledBatch
 from torch import Tensor, nn
 
 
@@ -18,6 +18,9 @@ class PoseNet(nn.Module):
         keypoint_names: in the order of the outputs.
         image_size: (height, width) of the input in pixels.
         model_type: the reference's name of the kind of model, `heatmap` for instance.
+
+    Attributes:
+        context: frames before and after each one that the head looks at.
     """
 
     def __init__(
@@ -28,6 +31,7 @@ class PoseNet(nn.Module):
         self.head = cast(nn.Module, head)
         self.head.keep_float32 = True  # pyright: ignore  # lp_infer leaves it alone; see `outputs`
         self.keypoint_names, self.image_size, self.model_type = keypoint_names, image_size, model_type
+        self.context: int = getattr(head, "context", 0)
         self.register_buffer("mean", 255 * torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(backbone.std).view(1, 3, 1, 1), persistent=False)
 
@@ -39,15 +43,45 @@ class PoseNet(nn.Module):
         """RGB in 0–255 at input size → feature maps."""
         return self.backbone(self.normalise(images))
 
-    def outputs(self, features: Float[Tensor, "batch channels h w"]) -> dict[str, Tensor]:
-        """Feature maps → the head's outputs, always in float32: small, and what losses and decoding are sensitive to."""
+    def outputs(
+        self, features: Float[Tensor, "frames channels h w"], windows: Int[Tensor, "outputs window"] | None = None
+    ) -> dict[str, Tensor]:
+        """Feature maps → the head's outputs, always in float32: small, and what losses and decoding are sensitive to.
+
+        Args:
+            windows: for heads that look at several frames, the rows of `features` for each output; consecutive frames
+                of a video if not given.
+        """
         with torch.autocast(features.device.type, enabled=False):
-            return self.head(features.float())
+            return self.head(features.float(), windows) if self.context else self.head(features.float())
+
+    def decode(
+        self, features: Float[Tensor, "frames channels h w"], windows: Int[Tensor, "outputs window"] | None = None
+    ) -> tuple[Float[Tensor, "outputs keypoints 2"], Float[Tensor, "outputs keypoints"]]:
+        """Feature maps → keypoints in input pixels, confidence in 0–1."""
+        outputs = self.outputs(features, windows)
+        with torch.autocast(features.device.type, enabled=False):
+            return self.head.predictor(outputs)
+
+    def predict(
+        self, batch: LabeledBatch
+    ) -> tuple[Float[Tensor, "batch keypoints 2"], Float[Tensor, "batch keypoints"]]:
+        """Labeled frames, with the frames round them where the head needs them → keypoints in input pixels, confidence."""
+        if batch.windows is None:
+            return self.decode(self.get_representations(batch.images))
+        rows = separate_windows(*batch.windows.shape[:2], device=batch.windows.device)
+        return self.decode(self.get_representations(batch.windows.flatten(0, 1)), rows)
 
     def forward(
         self, images: UInt8[Tensor, "batch 3 height width"]
     ) -> tuple[Float[Tensor, "batch keypoints 2"], Float[Tensor, "batch keypoints"]]:
-        """Frames at input size → keypoints in input pixels, confidence in 0–1."""
-        outputs = self.outputs(self.get_representations(images))
-        with torch.autocast(images.device.type, enabled=False):
-            return self.head.predictor(outputs)
+        """Frames at input size → keypoints in input pixels, confidence in 0–1.
+
+        For heads that look at several frames these are consecutive frames of one video.
+        """
+        return self.decode(self.get_representations(images))
+
+
+def separate_windows(count: int, length: int, device: torch.device) -> Int[Tensor, "{count} {length}"]:
+    """Rows of `count` windows of `length` frames that lie one after the other."""
+    return torch.arange(count * length, device=device).view(count, length)

@@ -25,6 +25,11 @@ class RunDir:
         return self.root / "provenance.json"
 
     @property
+    def poses(self) -> Path:
+        """The labels of the training split, which metrics learn from."""
+        return self.root / "training_poses.npz"
+
+    @property
     def logs(self) -> Path:
         """TensorBoard's event files."""
         return self.root / "tb_logs" / "model" / "version_0"

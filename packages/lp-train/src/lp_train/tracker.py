@@ -1,4 +1,4 @@
-"""The one LightningModule: any backbone, any head, any losses."""
+"""The one LightningModule: any backbone, any head, any losses, with or without unlabeled frames."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,40 +6,41 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
-from lp_core.tensors import Augmentation, LabeledBatch
+from lp_core.tensors import Augmentation, Augmented, Clip, LabeledBatch
 from lp_losses import LossFactory
 from torch import Tensor
 
-from lp_train.network import PoseNet
+from lp_train.network import PoseNet, separate_windows
 from lp_train.optimization import Schedule, make_optimizer
 from lp_train.seeding import step_seed
-
-
-def original_keypoints(
-    keypoints: Float[Tensor, "batch keypoints 2"], original_size: Tensor, image_size: tuple[int, int]
-) -> Float[Tensor, "batch keypoints 2"]:
-    """Input pixels → original pixels, where each image of the batch had its own (height, width)."""
-    target = torch.tensor(image_size, device=keypoints.device, dtype=keypoints.dtype)
-    scale = (original_size.to(keypoints.dtype) / target).flip(-1)[:, None]  # (x, y)
-    return keypoints * scale + (scale - 1) / 2
+from lp_train.streams import TrainBatch, augment
+from lp_train.unsupervised import Unsupervised, original_keypoints
 
 
 class Tracker(pl.LightningModule):
-    """Trains a `PoseNet` on labeled frames.
+    """Trains a `PoseNet` on labeled frames, and on unlabeled ones where a loss asks for them.
 
     Args:
         net: the network; all that is saved for prediction.
-        losses: called with everything the head and its target generator give, by name.
-        augmentation: applied on the device to training batches only.
+        losses: supervised, called with everything the head and its target generator give, by name.
+        unsupervised: the other losses.
+        augmentation: applied to training batches only.
         schedule: learning rates per epoch.
         seed: every random draw of a step is a function of (seed, step), which is what makes resuming exact.
     """
 
     def __init__(
-        self, net: PoseNet, losses: LossFactory, augmentation: Augmentation, *, schedule: Schedule, seed: int
+        self,
+        net: PoseNet,
+        losses: LossFactory,
+        unsupervised: Unsupervised,
+        augmentation: Augmentation,
+        *,
+        schedule: Schedule,
+        seed: int,
     ) -> None:
         super().__init__()
-        self.net, self.losses, self.augmentation = net, losses, augmentation
+        self.net, self.losses, self.unsupervised, self.augmentation = net, losses, unsupervised, augmentation
         self.schedule, self.seed = schedule, seed
         self.register_buffer("plateau_factor", torch.ones(()))  # lowered by the plateau schedule, saved for resuming
 
@@ -53,20 +54,27 @@ class Tracker(pl.LightningModule):
         """Dropout and drop path draw from the step's own seed."""
         torch.manual_seed(step_seed(self.seed, self.global_step, 1))
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """The teacher follows."""
+        self.unsupervised.follow(self.net, self.global_step)
+
     def get_representations(self, images: Tensor) -> Float[Tensor, "batch channels h w"]:
         """RGB in 0–255 at input size → feature maps, without a graph while the backbone is frozen."""
         frozen = self.training and self.schedule.frozen(self.current_epoch)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             return self.net.get_representations(images)
 
-    def get_loss_inputs_labeled(self, batch: LabeledBatch) -> dict[str, Tensor]:
-        """Everything losses may ask for, keypoints in (augmented) input pixels."""
+    def get_loss_inputs_labeled(self, batch: LabeledBatch, augmented: Augmented | None = None) -> dict[str, Tensor]:
+        """Everything supervised losses may ask for, keypoints in (augmented) input pixels."""
         images, keypoints, visibility = batch.images, batch.keypoints, batch.visibility
-        if self.training:
-            generator = torch.Generator().manual_seed(step_seed(self.seed, self.global_step, 2))
-            augmented = self.augmentation(images, keypoints, visibility, generator)
+        if augmented:
             images, keypoints, visibility = augmented.images, augmented.keypoints, augmented.visibility
-        outputs = self.net.outputs(self.get_representations(images))
+        elif batch.windows is not None:
+            images = batch.windows.flatten(0, 1)
+        windows = None
+        if batch.windows is not None:
+            windows = separate_windows(*batch.windows.shape[:2], device=images.device)
+        outputs = self.net.outputs(self.get_representations(images), windows)
         targets = self.net.head.target_generator(keypoints, visibility)
         inputs = {"keypoints_targ": keypoints, **outputs, **targets}
         if not self.training or {"keypoints_pred", "confidences"} & self.losses.needs - inputs.keys():
@@ -74,29 +82,54 @@ class Tracker(pl.LightningModule):
             inputs.setdefault("keypoints_pred", predicted)
         return inputs
 
-    def training_step(self, batch: LabeledBatch, batch_idx: int) -> Tensor:
-        """The weighted sum of all losses on labeled frames."""
-        return self._evaluate(self.get_loss_inputs_labeled(batch), "train", batch)
+    def get_loss_inputs_unlabeled(self, clip: Clip) -> dict[str, Tensor]:
+        """Everything losses on unlabeled frames may ask for; see `Unsupervised.inputs` for the pixel frames."""
+        count = len(clip)
+        outputs = self.net.outputs(self.get_representations(clip.images))
+        sizes = clip.original_size.expand(count, -1)
+        return self.unsupervised.inputs(self.net, outputs, clip.transform.expand(count, -1, -1), sizes, clip.valid)
+
+    def training_step(self, batch: TrainBatch, batch_idx: int) -> Tensor:
+        """The weighted sum of all losses on labeled and unlabeled frames."""
+        labeled = batch.labeled
+        augmented = batch.augmented or augment(labeled, self.augmentation, batch.seed)
+        inputs = self.get_loss_inputs_labeled(labeled, augmented)
+        total = self._supervised(inputs, "train", len(labeled))
+        factor = self.unsupervised.anneal(self.current_epoch)
+        if not factor:
+            return total
+        total = total + self._on_labeled(inputs, labeled, augmented.transforms, stage="train", factor=factor)
+        return total + self._on_clip(batch.clip, batch.seed, factor) if batch.clip else total
 
     def validation_step(self, batch: LabeledBatch, batch_idx: int) -> None:
         """Losses, and the mean pixel error in original pixels."""
         inputs = self.get_loss_inputs_labeled(batch)
-        self._evaluate(inputs, "val", batch)
+        self._supervised(inputs, "val", len(batch))
+        unmoved = torch.eye(2, 3, device=self.device).expand(len(batch), -1, -1)
+        self._on_labeled(inputs, batch, unmoved, stage="val", factor=1.0)
         to_original = [
             original_keypoints(inputs[k], batch.original_size, self.net.image_size)
             for k in ("keypoints_pred", "keypoints_targ")
         ]
         error = (to_original[0] - to_original[1]).norm(dim=-1)
         labeled = error.isfinite()
-        self.log(
-            "val_pixel_error",
-            error[labeled].mean() if labeled.any() else error.new_zeros(()),
-            batch_size=max(int(labeled.sum()), 1),
-        )
+        mean = error[labeled].mean() if labeled.any() else error.new_zeros(())
+        self._log({"val_pixel_error": mean}, max(int(labeled.sum()), 1))
+
+    def check(self) -> None:
+        """Raise `ConfigError` if a loss needs what this head does not give; cheap, for before training."""
+        net, count = self.net, len(self.net.keypoint_names)
+        height, width = (side // net.backbone.stride for side in net.image_size)
+        with torch.no_grad():
+            outputs = net.outputs(torch.zeros(2, net.backbone.channels, height, width))  # pyright: ignore
+            targets = net.head.target_generator(torch.zeros(2, count, 2), torch.full((2, count), 2))
+        produced = {*outputs, "keypoints_pred", "confidences"}
+        self.losses.check({"keypoints_targ", *targets, *produced})
+        self.unsupervised.check(net, produced, maps="heatmaps_targ" in targets)
 
     def predict_step(self, batch: LabeledBatch, batch_idx: int = 0) -> tuple[Tensor, Tensor]:
         """Keypoints in original pixels, confidence."""
-        keypoints, confidence = self.net(batch.images)
+        keypoints, confidence = self.net.predict(batch)
         return original_keypoints(keypoints, batch.original_size, self.net.image_size), confidence
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -112,8 +145,41 @@ class Tracker(pl.LightningModule):
         ]
         return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, rates)]
 
-    def _evaluate(self, inputs: Mapping[str, Tensor], stage: str, batch: LabeledBatch) -> Tensor:
+    def _supervised(self, inputs: Mapping[str, Tensor], stage: str, count: int) -> Tensor:
         total, logs = self.losses(stage, inputs)
-        self.log_dict(logs, on_step=False, on_epoch=True, batch_size=len(batch))
-        self.log(f"{stage}_supervised_loss", total, on_step=False, on_epoch=True, batch_size=len(batch))
+        self._log({**logs, f"{stage}_supervised_loss": total}, count)
         return total
+
+    def _on_labeled(
+        self, outputs: dict[str, Tensor], batch: LabeledBatch, transforms: Tensor, *, stage: str, factor: float
+    ) -> Tensor | float:
+        """Unsupervised losses on labeled frames."""
+        losses = self.unsupervised.plain
+        if "labeled" not in losses.streams:
+            return 0.0
+        known = {key: value for key, value in outputs.items() if not key.endswith("_targ")}
+        unmirrored = (torch.linalg.det(transforms[..., :2].cpu()) > 0).to(self.device)  # flips swap keypoints
+        inputs = self.unsupervised.inputs(self.net, known, transforms, batch.original_size, unmirrored)
+        total, logs = losses(f"{stage}_labeled", inputs, factor)
+        self._log(logs, len(batch))
+        return total
+
+    def _on_clip(self, clip: Clip, seed: int, factor: float) -> Tensor:
+        """Unsupervised losses on unlabeled frames."""
+        known, total = self.unsupervised, torch.zeros((), device=self.device)
+        parts: list[tuple[LossFactory, dict[str, Tensor]]] = []
+        if "unlabeled" in known.plain.streams:
+            parts.append((known.plain, self.get_loss_inputs_unlabeled(clip)))
+        if known.taught.losses:
+            generator = torch.Generator().manual_seed(step_seed(seed, 0, 3))
+            parts.append((known.taught, known.lesson(self.net, clip, self.augmentation, generator)))
+        for losses, inputs in parts:
+            part, logs = losses("train", inputs, factor, stream="unlabeled")
+            self._log(logs, len(clip))
+            total = total + part
+        self._log({"train_unsupervised_loss": total.detach()}, len(clip))
+        return total
+
+    def _log(self, values: Mapping[str, Tensor], count: int) -> None:
+        """Means over the epoch, and over the processes that train together."""
+        self.log_dict(dict(values), on_step=False, on_epoch=True, batch_size=count, sync_dist=True)

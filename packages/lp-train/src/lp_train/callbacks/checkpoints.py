@@ -15,7 +15,8 @@ class ResumeCheckpoint(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         last = trainer.current_epoch + 1 == trainer.max_epochs or trainer.should_stop
-        if last or time.monotonic() - self._saved >= self.interval:
+        due = last or time.monotonic() - self._saved >= self.interval
+        if trainer.strategy.broadcast(due):  # saving waits for every process: all of them must think it is due
             self.save(trainer)
 
     def save(self, trainer: pl.Trainer) -> None:

@@ -26,7 +26,7 @@ class ExampleImages(pl.Callback):
             return
         batch = self.batch.to(pl_module.device)
         with torch.inference_mode():
-            keypoints, _ = pl_module.net(batch.images)
+            keypoints, _ = pl_module.net.predict(batch)
         images = batch.images.permute(0, 2, 3, 1).cpu().numpy()
         picture = self.draw(images, batch.keypoints.cpu().numpy(), keypoints.float().cpu().numpy())
         trainer.logger.experiment.add_image("validation frames", picture, trainer.global_step, dataformats="HWC")

@@ -27,7 +27,8 @@ class MetricsCSV(pl.Callback):
             if validated or not name.startswith("val_"):
                 row[name] = f"{float(value):.6g}"
         self._rows.append(row)
-        self._write()
+        if trainer.is_global_zero:
+            self._write()
 
     def _write(self) -> None:
         columns = list(dict.fromkeys(name for row in self._rows for name in row))
