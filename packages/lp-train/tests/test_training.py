@@ -110,7 +110,8 @@ def test_a_run_is_not_overwritten_nor_resumed_as_another(overrides):
 def test_a_frozen_backbone_costs_nothing_and_stays(overrides):
     config = compose([*overrides, "training.unfreezing_epoch=3"])
     data = load_data(config)
-    tracker = build_tracker(config, data.labels).train()
+    tracker = build_tracker(config, data.poses).train()
+    tracker.schedule = dataclasses.replace(tracker.schedule, pretrained=True)
     tracker.on_train_epoch_start()
     before = copy.deepcopy(tracker.net.backbone.state_dict())
     inputs = tracker.get_loss_inputs_labeled(data.dataset.batch(data.split.train[:4]))
@@ -120,6 +121,19 @@ def test_a_frozen_backbone_costs_nothing_and_stays(overrides):
     assert all(p.grad is not None for p in tracker.net.head.parameters())
     after = tracker.net.backbone.state_dict()
     assert all(torch.equal(before[k], after[k]) for k in before)  # batch norm's statistics too
+
+
+def test_a_frozen_backbone_of_random_weights_gathers_statistics(overrides):
+    """Its batch norm has none yet: without them what it gives is noise of any size."""
+    config = compose([*overrides, "training.unfreezing_epoch=3"])
+    data = load_data(config)
+    tracker = build_tracker(config, data.poses).train()
+    tracker.on_train_epoch_start()
+    before = copy.deepcopy(tracker.net.backbone.state_dict())
+    tracker.get_loss_inputs_labeled(data.dataset.batch(data.split.train[:4]))
+    after = tracker.net.backbone.state_dict()
+    changed = {k.rpartition(".")[2] for k in before if not torch.equal(before[k], after[k])}
+    assert changed == {"running_mean", "running_var", "num_batches_tracked"}
 
 
 def test_the_schedule_is_the_reference_s():

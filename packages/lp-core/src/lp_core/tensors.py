@@ -203,3 +203,23 @@ class PoseModel(Protocol):
         ...
 
     def eval(self) -> Any: ...
+
+
+class ContextPoseModel(PoseModel, Protocol):
+    """A `PoseModel` that looks at `context` frames before and after each one.
+
+    Its call takes consecutive frames of one video; in two steps each frame passes the backbone once, whatever number of
+    windows it is in, and a video can come in pieces.
+    """
+
+    context: int
+
+    def get_representations(self, images: Tensor) -> Float[Tensor, "frames channels h w"]:
+        """RGB in 0–255 at `image_size` → features of each frame by itself."""
+        ...
+
+    def decode(
+        self, features: Float[Tensor, "frames channels h w"], windows: Int[Tensor, "outputs window"] | None = None
+    ) -> tuple[Float[Tensor, "outputs keypoints 2"], Float[Tensor, "outputs keypoints"]]:
+        """Features → keypoints in input pixels, confidence; `windows` are rows of `features`, one window per output."""
+        ...

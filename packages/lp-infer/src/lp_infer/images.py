@@ -46,7 +46,7 @@ def predict_images(
     paths = [Path(root) / image for image in images]
     with ahead(_decoded(paths, runner), options.queue) as batches:
         done = 0
-        for sizes, (points, sure) in runner.run(batches):
+        for sizes, (points, sure) in runner.run(batches, video=False):
             rows = slice(done, done := done + len(sizes))
             keypoints[rows], confidence[rows] = _original(points, sizes, runner.image_size), sure
             progress.update(done)

@@ -65,9 +65,10 @@ def is_pretrained(config: TrainConfig) -> bool:
 def build_schedule(config: TrainConfig) -> Schedule:
     """The learning-rate schedule, with the unfreezing epoch that fits the weights if none is given."""
     epoch = config.training.unfreezing_epoch
+    pretrained = is_pretrained(config)
     if epoch is None:
-        epoch = round(FROZEN_SHARE * config.training.max_epochs) if is_pretrained(config) else 0
-    return Schedule(config.training, epoch)
+        epoch = round(FROZEN_SHARE * config.training.max_epochs) if pretrained else 0
+    return Schedule(config.training, epoch, pretrained)
 
 
 def build_tracker(config: TrainConfig, poses: TrainingPoses) -> Tracker:

@@ -29,10 +29,12 @@ class Schedule:
     Attributes:
         unfreezing_epoch: the backbone is frozen before this epoch, then starts at a tenth of the head's rate and
             gains half as much again each epoch until it equals it. 0: no freezing, no ramp.
+        pretrained: the backbone has statistics to normalise with; a frozen one of random weights must go on gathering them.
     """
 
     config: TrainingConfig
     unfreezing_epoch: int
+    pretrained: bool = True
 
     def frozen(self, epoch: int) -> bool:
         """Whether the backbone is frozen in `epoch`."""

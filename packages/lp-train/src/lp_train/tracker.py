@@ -48,7 +48,7 @@ class Tracker(pl.LightningModule):
         """Freeze or unfreeze the backbone; frozen means no gradient, no statistics, no compute wasted."""
         frozen = self.schedule.frozen(self.current_epoch)
         self.net.backbone.requires_grad_(not frozen)
-        self.net.backbone.train(not frozen)
+        self.net.backbone.train(not frozen or not self.schedule.pretrained)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Dropout and drop path draw from the step's own seed."""
