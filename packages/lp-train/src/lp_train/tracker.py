@@ -14,7 +14,7 @@ from lp_train.network import PoseNet, separate_windows
 from lp_train.optimization import Schedule, make_optimizer
 from lp_train.seeding import step_seed
 from lp_train.streams import TrainBatch, augment
-from lp_train.unsupervised import Unsupervised, original_keypoints
+from lp_train.unsupervised import Unsupervised, fixed_norm, original_keypoints
 
 
 class Tracker(pl.LightningModule):
@@ -165,14 +165,17 @@ class Tracker(pl.LightningModule):
         return total
 
     def _on_clip(self, clip: Clip, seed: int, factor: float) -> Tensor:
-        """Unsupervised losses on unlabeled frames."""
+        """Unsupervised losses on unlabeled frames, normalised as at prediction: consecutive frames are too much alike to
+        tell a batch norm anything about the videos.
+        """
         known, total = self.unsupervised, torch.zeros((), device=self.device)
         parts: list[tuple[LossFactory, dict[str, Tensor]]] = []
-        if "unlabeled" in known.plain.streams:
-            parts.append((known.plain, self.get_loss_inputs_unlabeled(clip)))
-        if known.taught.losses:
-            generator = torch.Generator().manual_seed(step_seed(seed, 0, 3))
-            parts.append((known.taught, known.lesson(self.net, clip, self.augmentation, generator)))
+        with fixed_norm(self.net):
+            if "unlabeled" in known.plain.streams:
+                parts.append((known.plain, self.get_loss_inputs_unlabeled(clip)))
+            if known.taught.losses:
+                generator = torch.Generator().manual_seed(step_seed(seed, 0, 3))
+                parts.append((known.taught, known.lesson(self.net, clip, self.augmentation, generator)))
         for losses, inputs in parts:
             part, logs = losses("train", inputs, factor, stream="unlabeled")
             self._log(logs, len(clip))

@@ -1,7 +1,8 @@
 """What a network learns from frames without labels."""
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from lp_core.tensors import Augmentation, Clip, Loss
 from lp_data.augmentation.geometry import apply, invert
 from lp_losses import LossFactory
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from lp_train.config import AnnealConfig
 from lp_train.network import PoseNet
@@ -26,6 +28,19 @@ def original_keypoints(
     target = torch.tensor(image_size, device=keypoints.device, dtype=keypoints.dtype)
     scale = (original_size.to(keypoints.dtype) / target).flip(-1)[:, None]  # (x, y)
     return keypoints * scale + (scale - 1) / 2
+
+
+@contextmanager
+def fixed_norm(net: nn.Module) -> Iterator[None]:
+    """Batch norm with the statistics gathered so far, and gathering none, while everything else trains."""
+    training = [m for m in net.modules() if isinstance(m, _BatchNorm) and m.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 @dataclass(frozen=True, slots=True)
