@@ -65,6 +65,29 @@ def training(table: Table, backbone: str, threads: int) -> None:
         table.row(f"training, {backbone}, {precision}, images/s", theirs, mine)
 
 
+def unlabeled(table: Table, backbone: str, threads: int) -> None:
+    """Seconds per step of 16 labeled images and a clip of 16 frames, with the temporal and the multi-view loss."""
+    losses = ["temporal", "pca_multiview"]
+    with tempfile.TemporaryDirectory() as folder:
+        words = [
+            "steps",
+            "--data",
+            str(DATA),
+            "--backbone",
+            backbone,
+            "--workers",
+            "2",
+            "--clip",
+            "16",
+            "--epochs",
+            "2",
+        ]
+        theirs = reference.run(*words, "--losses", *losses, "--out", f"{folder}/steps", threads=threads)["step_s"]
+    for precision in ("float32", "bfloat16"):
+        mine = ours("training", DATA, backbone, precision, threads, ",".join(losses), threads=threads)["step_s"]
+        table.row(f"step with unlabeled video, {backbone}, {precision}, s", theirs, mine, better="lower")
+
+
 def prediction(table: Table, backbone: str, threads: int, folder: Path) -> None:
     """Frames/s of a video, from the file to the CSV; weights are those of one epoch, which changes no speed."""
     video = DATA / "videos/test_vid.mp4"
@@ -119,6 +142,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for backbone in a.backbones:
             training(table, backbone, a.threads)
+            unlabeled(table, backbone, a.threads)
             prediction(table, backbone, a.threads, Path(name))
         memory(table, Path(name) / f"ours_{a.backbones[0]}", a.threads, Path(name))
     if a.out:

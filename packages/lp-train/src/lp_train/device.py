@@ -1,5 +1,8 @@
 """Which device and precision a run uses, and why."""
 
+import ctypes
+import sys
+
 import torch
 from lp_core import ConfigError
 
@@ -41,3 +44,18 @@ def describe(config: TrainingConfig) -> tuple[str, str, str]:
     precision = pick_precision(config.precision, accelerator)
     name = torch.cuda.get_device_name() if accelerator == "cuda" else f"{torch.get_num_threads()} threads"
     return accelerator, precision, f"device {accelerator} ({name}), {precision}"
+
+
+MMAP_MAX, TRIM_THRESHOLD, NEVER = -4, -1, 2**31 - 1  # names and limits of glibc's mallopt(3)
+
+
+def keep_freed_memory() -> bool:
+    """Ask the C library to keep large blocks that are freed, and say whether it will.
+
+    Activations of a training step on the CPU are tens of megabytes each; by default every one is handed back to the
+    system and faulted in again page by page in the next step (measured: 6% of a ResNet-18 step).
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    return mallopt is not None and bool(mallopt(MMAP_MAX, 0)) and bool(mallopt(TRIM_THRESHOLD, NEVER))

@@ -20,7 +20,7 @@ from lp_train.callbacks import ExampleImages, MetricsCSV, Plateau, Progress, Res
 from lp_train.callbacks.examples import Draw
 from lp_train.config import TrainConfig
 from lp_train.data import RunData, load_data, video_files, videos_folder
-from lp_train.device import LIGHTNING_PRECISION, describe
+from lp_train.device import LIGHTNING_PRECISION, describe, keep_freed_memory
 from lp_train.poses import save_poses
 from lp_train.provenance import write_provenance
 from lp_train.rundir import RunDir
@@ -45,6 +45,8 @@ def train(config: TrainConfig, draw: Draw | None = None, say: Any = print) -> Pa
     config.out = str(run.root)
     data = load_data(config, say)
     accelerator, precision, sentence = describe(config.training)
+    if accelerator == "cpu":
+        keep_freed_memory()
     tracker = build_tracker(config, data.poses)
     loader = _train_loader(config, data, tracker, accelerator, say)
     checkpoint = _prepare(run, config)
