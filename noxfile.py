@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent
 PACKAGES = {p.parent.name: p.parent for p in sorted(ROOT.glob("packages/*/pyproject.toml"))}
 PACKAGES["lp-apps"] = ROOT / "apps"
 TESTED = [name for name, folder in PACKAGES.items() if (folder / "tests").exists()]
+EXTRAS = {"lp-data-dali": ("nvidia-dali-cuda130>=2; platform_system == 'Linux'",)}  # installs and runs without a GPU
 nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["lint", "types", "contracts", "wheels", "tests", "together", "docs"]
 
@@ -74,7 +75,7 @@ def wheels(session: nox.Session) -> None:
 @nox.parametrize("package", TESTED, ids=TESTED)
 def tests(session: nox.Session, package: str) -> None:
     """One wheel alone, with only what it declares, against its own tests."""
-    install_wheel(session, package, "pytest>=9", "beartype>=0.22")
+    install_wheel(session, package, "pytest>=9", "beartype>=0.22", *EXTRAS.get(package, ()))
     checked = ",".join([*sorted({"lp_core", package.replace("-", "_")}), "tower.check"])
     folder = PACKAGES[package] / "tests"
     environment = test_environment()
@@ -95,7 +96,8 @@ def tests(session: nox.Session, package: str) -> None:
 def together(session: nox.Session) -> None:
     """The meta-package brings everything; the tests in tests/ cross packages and run the command end to end."""
     install_wheel(session, "lp-kit", "pytest>=9", "beartype>=0.22")
-    session.run("pytest", "-q", "tests", *session.posargs, env=test_environment() | {"OMP_NUM_THREADS": "2"})
+    gpu = ("--ignore", "tests/gpu")
+    session.run("pytest", "-q", "tests", *gpu, *session.posargs, env=test_environment() | {"OMP_NUM_THREADS": "2"})
 
 
 @nox.session
@@ -103,6 +105,19 @@ def docs(session: nox.Session) -> None:
     """Build the documentation, strictly."""
     synced(session)
     session.run("mkdocs", "build", "--strict", "--quiet")
+
+
+@nox.session(requires=["wheels"])
+def gpu_integration(session: nox.Session) -> None:
+    """Everything that needs a CUDA device; needs one."""
+    if shutil.which("nvidia-smi") is None:
+        session.error(
+            "gpu_integration needs a CUDA device, and this machine has no nvidia-smi; run it on a GPU machine."
+        )
+    install_wheel(
+        session, "lp-kit", "pytest>=9", str(next((ROOT / "dist").glob("lp_data_dali-*.whl"))), *EXTRAS["lp-data-dali"]
+    )
+    session.run("pytest", "-s", "-v", "tests/gpu", *session.posargs, env=test_environment())
 
 
 @nox.session

@@ -25,9 +25,10 @@ Options are key=value. Those of train, with their defaults:
   backbone=resnet18     a preset, or               training.accelerator=auto|cpu|cuda|mps
   backbone=timm backbone.model=NAME                training.precision=auto|float32|bfloat16
   backbone.weights=FILE backbone.pretrained=true   training.schedule=multistep|cosine|plateau
-  head=heatmap|simcc|regression head.loss=mse      training.ema_decay=0
+  head=heatmap|heatmap_mhcrnn|simcc|regression     training.ema_decay=0
   augmentation=dlc|dlc-top-down|dlc-lr|default     training.resume=true   go on after an interruption
-  losses=[]                                        --lp-config FILE       a Lightning Pose configuration
+  losses=[temporal,pca_multiview]  learn from the videos too: also pca_singleview, unimodal_kl, consistency, …
+  clips=video|dali  clips.sequence_length=16       --lp-config FILE       a Lightning Pose configuration
 
   lpose COMMAND --help      what one command takes
   --debug                   show the traceback of an error

@@ -108,6 +108,33 @@ def test_a_lightning_pose_configuration(tmp_path):
     assert len(translation.unknown) == 2
 
 
+SEMI = """
+data: {data_dir: /some/dir, mirrored_column_matches: [[0, 1], [2, 3]], columns_for_singleview_pca: [0, 2]}
+model: {model_type: heatmap_mhcrnn, losses_to_use: [temporal, pca_singleview]}
+dali: {general: {seed: 123456}, base: {train: {sequence_length: 32}}, context: {train: {batch_size: 16}}}
+losses: {temporal: {log_weight: 5.0, epsilon: [20.0, 10.0], prob_threshold: .05},
+  pca_singleview: {log_weight: 5.5, components_to_keep: .99, epsilon: null, empirical_epsilon_percentile: 95},
+  pca_multiview: {log_weight: 5.0}}
+callbacks: {anneal_weight: {attr_name: total_unsupervised_importance, freeze_until_epoch: 10,
+  increase_factor: .02, final_val: 1.0}}
+"""
+
+
+def test_a_semi_supervised_lightning_pose_configuration(tmp_path):
+    (tmp_path / "lp.yaml").write_text(SEMI)
+    translation = translate(tmp_path / "lp.yaml")
+    config = compose(translation.overrides)
+    assert translation.unknown == ["dali.base.train.sequence_length"] or not translation.unknown
+    assert list(config.losses) == ["temporal", "pca_singleview"] and config.losses["temporal"].epsilon == [20.0, 10.0]
+    assert (
+        config.losses["pca_singleview"].empirical_epsilon_percentile == 95 and config.losses["temporal"].log_weight == 5
+    )
+    assert config.data.mirrored_column_matches == [[0, 1], [2, 3]] and config.data.columns_for_singleview_pca == [0, 2]
+    assert config.clips.sequence_length == 16 and config.head.context == 2
+    anneal = config.training.anneal
+    assert (anneal.freeze_until_epoch, anneal.increase_factor, anneal.final_val) == (10, 0.02, 1.0)
+
+
 def test_a_model_we_lack_is_one_sentence(tmp_path):
     (tmp_path / "lp.yaml").write_text("model: {model_type: heatmap_multiview_transformer}")
     with pytest.raises(ConfigError, match="heatmap_multiview_transformer is not available yet"):

@@ -31,15 +31,22 @@ DIRECT = {
     "data.downsample_factor": "head.downsample_factor",
     "model.heatmap_loss_type": "head.loss",
     "model.backbone_pretrained": "backbone.pretrained",
+    "data.mirrored_column_matches": "data.mirrored_column_matches",
+    "data.columns_for_singleview_pca": "data.columns_for_singleview_pca",
+    "callbacks.anneal_weight.freeze_until_epoch": "training.anneal.freeze_until_epoch",
+    "callbacks.anneal_weight.increase_factor": "training.anneal.increase_factor",
+    "callbacks.anneal_weight.final_val": "training.anneal.final_val",
     "eval.predict_vids_after_training": "evaluation.predict_videos",
 }
 UNNEEDED = (  # ours does without these, or takes them from the data
     "data.num_keypoints", "data.keypoint_names", "data.view_names", "training.val_batch_size", "training.test_batch_size",
     "training.num_workers", "training.num_gpus", "training.log_every_n_steps", "training.lr_scheduler", "training.min_epochs",
     "training.uniform_heatmaps_for_nan_keypoints", "model.model_name", "model.lightning_pose_version", "dali", "hydra",
+    "callbacks.anneal_weight",
     "eval.test_videos_directory", "eval.hydra_paths", "eval.colormap", "eval.confidence_thresh_for_vid", "creation_datetime",
 )  # fmt: skip
-HEADS = {"heatmap": "heatmap", "regression": "regression"}
+HEADS = {"heatmap": "heatmap", "regression": "regression", "heatmap_mhcrnn": "heatmap_mhcrnn"}
+CLIP_LENGTH = {"heatmap_mhcrnn": "dali.context.train.batch_size"}  # of other models: dali.base.train.sequence_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,8 @@ def _text(key: str, value: Any) -> str:
         return "0.5" if value else "0"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list):
+        return str(value).replace(" ", "")
     return f"'{value}'" if isinstance(value, str) and ("/" in value or "\\" in value or " " in value) else str(value)
 
 
@@ -93,7 +102,7 @@ def _size(flat: dict[str, Any]) -> list[str]:
 def _model(flat: dict[str, Any], path: Path) -> list[str]:
     head = flat.pop("model.model_type", "heatmap")
     if head not in HEADS:
-        raise ConfigError(f"{path}: model.model_type={head} is not available yet; use heatmap or regression.")
+        raise ConfigError(f"{path}: model.model_type={head} is not available yet; use {', '.join(HEADS)}.")
     network = str(flat.pop("model.backbone", "resnet50"))
     names = [name for name in backbones if network == name] or [
         name for name in backbones if network.startswith(f"{name}_")
@@ -104,7 +113,9 @@ def _model(flat: dict[str, Any], path: Path) -> list[str]:
         flat[f"model.backbone ({network}: its pose weights are not loaded, give backbone.weights=FILE)"] = network
     wanted = flat.pop("model.losses_to_use", [])
     losses = [f"losses=[{','.join(wanted)}]"] if wanted else []
-    return [f"head={HEADS[head]}", f"backbone={names[0]}", *losses, *_loss_options(flat, wanted)]
+    length = flat.pop(CLIP_LENGTH.get(head, "dali.base.train.sequence_length"), None)
+    clips = [f"clips.sequence_length={length}"] if length and wanted else []
+    return [f"head={HEADS[head]}", f"backbone={names[0]}", *losses, *clips, *_loss_options(flat, wanted)]
 
 
 def _loss_options(flat: dict[str, Any], wanted: list[str]) -> list[str]:
@@ -112,7 +123,7 @@ def _loss_options(flat: dict[str, Any], wanted: list[str]) -> list[str]:
     for key in [k for k in flat if k.startswith("losses.")]:
         value = flat.pop(key)
         if key.split(".")[1] in wanted:
-            options.append(f"{key}={value}")
+            options.append(f"{key}={str(value).replace(' ', '')}")
     return options
 
 
