@@ -8,6 +8,9 @@ RUN/video_preds if not given. A video whose CSV exists is skipped; overwrite=tru
   precision=auto         auto, float32, bfloat16 or float16
   device=auto            auto, cpu, cuda or mps
   checkpoint=FILE        another than the best one
+  sigma=false            true: also VIDEO_sigma.csv, the error to expect per axis in pixels, from calibrated confidence
+
+Beside each video's CSV: temporal_norm, and the PCA errors that the training labels allow.
 """
 
 import glob
@@ -35,6 +38,7 @@ class Options:
     device: str = "auto"
     checkpoint: str | None = None
     overwrite: bool = False
+    sigma: bool = False
 
 
 def run(words: list[str]) -> None:
@@ -98,6 +102,18 @@ def _video(model: "PoseNet", video: Path, out: Path, options: Options) -> None:
     if RunDir(Path(options.run)).poses.exists():
         names = [path.stem.removeprefix(f"{video.stem}_") for path in write_video_metrics(options.run, target)]
         print(f"beside it: {', '.join(names)}")
+    if options.sigma:
+        _sigma(target, options)
+
+
+def _sigma(predictions: Path, options: Options) -> None:
+    from lp_io import read_predictions, write_metric
+    from lp_train import load_calibration
+
+    table = read_predictions(predictions)
+    path = predictions.with_name(f"{predictions.stem}_sigma.csv")
+    write_metric(path, table.keypoint_names, load_calibration(options.run).sigma(table.confidence), table.index)
+    print(f"error to expect → {path}")
 
 
 def _images(model: "PoseNet", images: list[Path], out: Path, options: Options) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from lp_core import ConfigError
 
+from lp_apps.pictures import write_pictures
+
 
 def run(words: list[str]) -> None:
     """Train, evaluate, predict videos."""
@@ -24,10 +26,12 @@ def run(words: list[str]) -> None:
     root = train(config, draw=labels_grid)
     files = RunDir(root)
     files.status("EVALUATING")
-    evaluate(root)
+    pictures = write_pictures(root, evaluate(root))
     if config.evaluation.predict_videos:
         predict_videos(root, Path(config.data.videos or Path(config.data.root) / "videos"))
     files.status("COMPLETED")
+    for picture in pictures:
+        print(f"picture  {picture}")
     print(f"run      {root}\nerrors   {root / 'predictions_pixel_error.csv'}\ncurves   tensorboard --logdir {root}")
 
 

@@ -136,7 +136,7 @@ def test_a_damaged_calibration_is_one_sentence(change, what):
 
 
 def test_other_keypoints_are_one_sentence():
-    with pytest.raises(DataError, match="3 keypoints .* has 4"):
+    with pytest.raises(DataError, match=r"3 keypoints .* has 4"):
         TRUTH.sigma(np.ones((2, 3)))
 
 

@@ -7,18 +7,19 @@ if TYPE_CHECKING:
     from lp_train._hydra import compose, load
     from lp_train.build import build_network, build_tracker, load_model
     from lp_train.config import DataConfig, EvaluationConfig, SplitConfig, TrainConfig, TrainingConfig
-    from lp_train.evaluation import Evaluation, evaluate, results_table, write_video_metrics
+    from lp_train.evaluation import Evaluation, evaluate, load_calibration, results_table, write_video_metrics
     from lp_train.fit import train
     from lp_train.lp_config import translate
     from lp_train.network import PoseNet
     from lp_train.rundir import RunDir
+    from lp_train.subspaces import describe_subspaces
     from lp_train.tracker import Tracker
 
 _HOME = {
     "compose": "_hydra", "load": "_hydra", "build_network": "build", "build_tracker": "build", "load_model": "build",
     "DataConfig": "config", "EvaluationConfig": "config", "SplitConfig": "config", "TrainConfig": "config",
     "TrainingConfig": "config", "Evaluation": "evaluation", "evaluate": "evaluation", "results_table": "evaluation",
-    "write_video_metrics": "evaluation",
+    "write_video_metrics": "evaluation", "load_calibration": "evaluation", "describe_subspaces": "subspaces",
     "train": "fit", "translate": "lp_config", "PoseNet": "network", "RunDir": "rundir", "Tracker": "tracker",
 }  # fmt: skip
 
@@ -35,8 +36,10 @@ __all__ = [
     "build_network",
     "build_tracker",
     "compose",
+    "describe_subspaces",
     "evaluate",
     "load",
+    "load_calibration",
     "load_model",
     "results_table",
     "train",

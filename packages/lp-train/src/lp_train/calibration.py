@@ -28,7 +28,7 @@ MEDIAN = np.sqrt(2 * np.log(2))  # of a Rayleigh of scale 1
 DISC = 10.0  # radius of the disc of outliers in typical sigmas, at least: what is nearer is no outlier
 MOST_OUTLIERS = 0.25  # more than that are not outliers but how good the model is
 INLIERS_BEFORE = 10.0  # labels without an outlier that count as seen before the first: q ~ Beta(1, 11)
-SPREAD = 0.5  # standard deviation of the a_k before any label is seen, and at most: two labels near 0 must not make it grow
+SPREAD = 0.5  # standard deviation of the a_k before any label is seen; at most, lest two labels near 0 make it grow
 SLOPE = 1.0  # scale of the prior of b; it only decides where every confidence is the same
 ITERATIONS = 500
 TOLERANCE = 1e-7
@@ -81,7 +81,9 @@ class Calibration:
         """
         names = [field.name for field in dataclasses.fields(cls)]
         if wrong := sorted(set(names) ^ set(values)):
-            raise DataError(f"a calibration has the keys {', '.join(names)}: check {', '.join(wrong)}, or fit it again.")
+            raise DataError(
+                f"a calibration has the keys {', '.join(names)}: check {', '.join(wrong)}, or fit it again."
+            )
         try:
             intercepts = tuple(float(v) for v in values["intercepts"])
             return cls(intercepts, float(values["slope"]), float(values["outliers"]), int(values["labels"]))
@@ -103,7 +105,8 @@ def fit_sigma(error: Errors, confidence: Errors) -> Calibration | None:
         confidence: of the same keypoints, 0 to 1.
 
     Returns:
-        None if fewer than 20 keypoints are both labeled and predicted: nothing can be said then.
+        None if fewer than 20 keypoints are both labeled and predicted: nothing can be said then. With few more, sigma is
+        somewhat small: of calibrated errors, 24 labels of 12 keypoints cover 80% at level 0.9, 170 of 17 cover 88%.
     """
     known = np.isfinite(error) & np.isfinite(confidence)
     if known.sum() < FEWEST_LABELS:
@@ -156,9 +159,7 @@ def _inlier(square: Values, sigma_square: Values, disc: float, outliers: float) 
     return np.exp(-np.logaddexp(0.0, against))
 
 
-def _scored(
-    labels: _Labels, log_sigma: Values, inlier: Values, variance: float
-) -> Float[np.ndarray, " parameters"]:
+def _scored(labels: _Labels, log_sigma: Values, inlier: Values, variance: float) -> Float[np.ndarray, " parameters"]:
     """One step towards the weighted maximum: least squares with the priors as rows.
 
     The curvature of −2 log σ − r²/2σ² in log σ is 2r²/σ² here and 4 on average; the larger of both never oversteps.

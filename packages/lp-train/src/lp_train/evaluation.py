@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from lp_io import atomic_path, ood_label_files, read_labels, read_predictions, w
 
 from lp_train._hydra import load
 from lp_train.build import load_model
+from lp_train.calibration import FEWEST_LABELS, Calibration, ReliabilityRow, coverage, fit_sigma, reliability
 from lp_train.config import EvaluationConfig, TrainConfig
 from lp_train.data import RunData, dataset_of, load_data
 from lp_train.device import pick_accelerator
@@ -25,17 +26,29 @@ from lp_train.rundir import RunDir
 from lp_train.unsupervised import original_keypoints
 
 BATCH = 32
+LEVELS = (0.5, 0.68, 0.9, 0.95)  # of the calibrated radii whose coverage is reported
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Errors of one label file: `splits` has one summary per part of the split, `keypoints` one per keypoint."""
+    """Errors of one label file.
+
+    Attributes:
+        splits: one summary per part of the split.
+        keypoints: one per keypoint, over frames that were not trained on, as are the next two.
+        confident: one per confidence threshold.
+        pck: percentage of correct keypoints per threshold.
+        reliability, coverage: of the calibrated sigmas, on frames that neither trained nor calibrated; empty if there
+            are too few labels to calibrate.
+    """
 
     name: str
     splits: dict[str, ErrorSummary]
     keypoints: dict[str, ErrorSummary]
     confident: dict[float, ErrorSummary]
     pck: dict[float, float]
+    reliability: list[ReliabilityRow] = field(default_factory=list)
+    coverage: dict[float, float] = field(default_factory=dict)
 
 
 def predict_labels(
@@ -60,11 +73,15 @@ def predict_labels(
     )
 
 
-def measure(name: str, table: PoseTable, labels: LabelSet, options: EvaluationConfig) -> Evaluation:
+def measure(
+    name: str, table: PoseTable, labels: LabelSet, options: EvaluationConfig, calibration: Calibration | None
+) -> Evaluation:
     """All numbers of one label file; per keypoint, confidence and PCK are over frames that were not trained on."""
     error = pixel_error(table.keypoints, labels.keypoints)
     split = np.array(table.split or ["new"] * len(labels))
     held_out = ~np.isin(split, ["train", "unused"]) if table.split else np.ones(len(split), dtype=bool)
+    fresh = ~np.isin(split, ["train", "unused", "validation"])
+    sigma = calibration.sigma(table.confidence[fresh]) if calibration and fresh.any() else None
     return Evaluation(
         name,
         {
@@ -75,6 +92,8 @@ def measure(name: str, table: PoseTable, labels: LabelSet, options: EvaluationCo
         {n: ErrorSummary.of(error[held_out, k]) for k, n in enumerate(labels.keypoint_names)},
         {t: ErrorSummary.of(error[held_out][table.confidence[held_out] >= t]) for t in options.confidence_thresholds},
         {t: pck(error[held_out], labels.keypoints[held_out], t) for t in options.pck_thresholds},
+        [] if sigma is None else reliability(error[fresh], sigma),
+        {} if sigma is None else coverage(error[fresh], sigma, LEVELS),
     )
 
 
@@ -128,22 +147,51 @@ def evaluate(
     _same_keypoints(model, data.labels)
     table = predict_labels(model, data.dataset, data.labels, data.split_names())
     write_results(files, data.labels.source, table, data.labels, "")
-    results = [measure(data.labels.source.stem, table, data.labels, config.evaluation)]
+    calibration = _calibrate(files, table, data.labels)
+    results = [measure(data.labels.source.stem, table, data.labels, config.evaluation, calibration)]
     for path in ood_label_files(data.labels):
-        results.append(_evaluate_new(files, config, model, data.labels, path))
+        results.append(_evaluate_new(files, config, model, data.labels, path, calibration))
     with atomic_path(files.root / "evaluation.json") as temporary:
         Path(temporary).write_text(json.dumps([dataclasses.asdict(r) for r in results], indent=1))
     say(results_table(results))
     return results
 
 
-def _evaluate_new(files: RunDir, config: TrainConfig, model: PoseNet, known: LabelSet, path: Path) -> Evaluation:
+def _calibrate(files: RunDir, table: PoseTable, labels: LabelSet) -> Calibration | None:
+    """Sigma in pixels as a function of confidence, from the validation frames; kept in the run."""
+    chosen = np.array(table.split) == "validation"
+    error = pixel_error(table.keypoints[chosen], labels.keypoints[chosen])
+    calibration = fit_sigma(error, table.confidence[chosen])
+    if calibration:
+        with atomic_path(files.calibration) as temporary:
+            Path(temporary).write_text(json.dumps(calibration.to_dict(), indent=1))
+    return calibration
+
+
+def load_calibration(run: Path | str) -> Calibration:
+    """What `evaluate` fitted.
+
+    Raises:
+        ConfigError: the run was not evaluated, or has too few validation labels.
+    """
+    path = RunDir(Path(run)).calibration
+    if not path.exists():
+        raise ConfigError(
+            f"{path} does not exist; run lpose evaluate run={run} (it needs at least {FEWEST_LABELS} labeled keypoints "
+            "in the validation frames)."
+        )
+    return Calibration.from_dict(json.loads(path.read_text()))
+
+
+def _evaluate_new(
+    files: RunDir, config: TrainConfig, model: PoseNet, known: LabelSet, path: Path, calibration: Calibration | None
+) -> Evaluation:
     labels = read_labels(known.root, config.data.format, path.relative_to(known.root).as_posix())
     _same_keypoints(model, labels)
     dataset = dataset_of(config, labels)
     table = predict_labels(model, dataset, labels, None)
     write_results(files, path, table, labels, path.stem.removeprefix(known.source.stem))
-    return measure(path.stem, table, labels, config.evaluation)
+    return measure(path.stem, table, labels, config.evaluation, calibration)
 
 
 def _same_keypoints(model: PoseNet, labels: LabelSet) -> None:
@@ -164,4 +212,7 @@ def results_table(results: list[Evaluation]) -> str:
         for name, s in rows:
             lines.append(f"{name:<34}{s.count:>8}{s.mean:>9.2f}{s.percentiles[50]:>9.2f}{s.percentiles[90]:>9.2f}")
         lines += [f"{result.name} · PCK@{t:g}: {v:.1f}%" for t, v in result.pck.items()]
+        if result.coverage:
+            shares = ", ".join(f"{p:.0%}: {100 * share:.0f}%" for p, share in result.coverage.items())
+            lines.append(f"{result.name} · errors within the calibrated radius of level {shares}")
     return "\n".join(lines)

@@ -30,6 +30,11 @@ class RunDir:
         return self.root / "training_poses.npz"
 
     @property
+    def calibration(self) -> Path:
+        """From confidence to sigma in pixels."""
+        return self.root / "calibration.json"
+
+    @property
     def logs(self) -> Path:
         """TensorBoard's event files."""
         return self.root / "tb_logs" / "model" / "version_0"

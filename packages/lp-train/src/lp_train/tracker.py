@@ -165,17 +165,17 @@ class Tracker(pl.LightningModule):
         return total
 
     def _on_clip(self, clip: Clip, seed: int, factor: float) -> Tensor:
-        """Unsupervised losses on unlabeled frames, normalised as at prediction: consecutive frames are too much alike to
-        tell a batch norm anything about the videos.
+        """Unsupervised losses on unlabeled frames. As they are, consecutive frames are too much alike to tell a batch norm
+        anything about the videos: they are normalised as at prediction. Each changed in its own way, they are not.
         """
         known, total = self.unsupervised, torch.zeros((), device=self.device)
         parts: list[tuple[LossFactory, dict[str, Tensor]]] = []
-        with fixed_norm(self.net):
-            if "unlabeled" in known.plain.streams:
+        if "unlabeled" in known.plain.streams:
+            with fixed_norm(self.net):
                 parts.append((known.plain, self.get_loss_inputs_unlabeled(clip)))
-            if known.taught.losses:
-                generator = torch.Generator().manual_seed(step_seed(seed, 0, 3))
-                parts.append((known.taught, known.lesson(self.net, clip, self.augmentation, generator)))
+        if known.taught.losses:
+            generator = torch.Generator().manual_seed(step_seed(seed, 0, 3))
+            parts.append((known.taught, known.lesson(self.net, clip, self.augmentation, generator)))
         for losses, inputs in parts:
             part, logs = losses("train", inputs, factor, stream="unlabeled")
             self._log(logs, len(clip))

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from lp_viz.curves import error_plot, learning_curves
     from lp_viz.draw import draw_pose
     from lp_viz.grids import heatmaps_grid, labels_grid
+    from lp_viz.reliability import reliability_figure
     from lp_viz.style import PoseStyle, RenderOptions
+    from lp_viz.subspace import subspace_figure
     from lp_viz.video import render_video
 
 _HOMES = {
@@ -23,7 +25,9 @@ _HOMES = {
     "keypoint_colors": "colors",
     "labels_grid": "grids",
     "learning_curves": "curves",
+    "reliability_figure": "reliability",
     "render_video": "video",
+    "subspace_figure": "subspace",
 }
 
 __all__ = [
@@ -35,7 +39,9 @@ __all__ = [
     "keypoint_colors",
     "labels_grid",
     "learning_curves",
+    "reliability_figure",
     "render_video",
+    "subspace_figure",
 ]
 
 

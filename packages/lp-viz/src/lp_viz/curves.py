@@ -1,4 +1,4 @@
-"""Figures of a training, as PNG files. The only module that imports matplotlib."""
+"""Figures of a training, as PNG files."""
 
 import csv
 from collections.abc import Sequence
