@@ -29,12 +29,12 @@ class ClipSourceContract:
         return config.build(self.videos, image_size=SIZE, seed=seed)
 
     def take(self, count: int, first: int = 0, step: int = 1, **options: Any) -> list[Clip]:
-        return list(itertools.islice(self.build(**options).clips(first, step), count))
+        return [clip.to("cpu") for clip in itertools.islice(self.build(**options).clips(first, step), count)]
 
     def test_an_epoch_covers_every_frame(self) -> None:
         source = self.build(augment=False)
         seen = [set() for _ in self.videos]
-        for clip in itertools.islice(source.clips(0), source.clips_per_epoch):
+        for clip in (c.to("cpu") for c in itertools.islice(source.clips(0), source.clips_per_epoch)):
             assert clip.images.shape == (LENGTH, 3, *SIZE) and clip.images.dtype == torch.uint8
             assert bool(clip.valid.any()) and clip.transform.shape == (2, 3)
             assert torch.equal(clip.transform, torch.eye(2, 3))
@@ -44,7 +44,7 @@ class ClipSourceContract:
     def test_padding_repeats_the_last_frame_and_is_marked(self) -> None:
         short = int(np.argmin(self.counts))
         source = self.build(augment=False)
-        clip = next(c for c in itertools.islice(source.clips(0), source.clips_per_epoch) if c.video == short)
+        clip = next(c for c in itertools.islice(source.clips(0), source.clips_per_epoch) if c.video == short).to("cpu")
         count = self.counts[short]
         assert clip.valid.tolist() == [True] * count + [False] * (LENGTH - count)
         assert torch.equal(clip.images[count:], clip.images[count - 1 : count].expand(LENGTH - count, -1, -1, -1))
