@@ -19,8 +19,9 @@ def commands(page):
 
 
 def test_getting_started(tmp_path):
-    ours = [line for line in commands("docs/getting-started.md") if line.startswith("lpose ")]
-    assert len(ours) >= 7
+    pages = ("docs/getting-started.md", "docs/unlabeled-video.md")
+    ours = [line for page in pages for line in commands(page) if line.startswith("lpose ")]
+    assert len(ours) >= 8
     for line in ours:
         words = shlex.split(line + SHORTER.get(line, ""))
         done = subprocess.run(
@@ -36,6 +37,8 @@ def test_getting_started(tmp_path):
         "demo/run/video_preds/labeled_videos/session0_labeled.mp4",
         "labeled.mp4",
         "keypoints/ood.csv",
+        "runs/unlabeled/video_preds/ood_temporal_norm.csv",
+        "runs/unlabeled/pca_multiview.png",
     ):
         assert (tmp_path / name).exists(), name
 

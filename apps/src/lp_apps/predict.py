@@ -129,9 +129,14 @@ def _images(model: "PoseNet", images: list[Path], out: Path, options: Options) -
 def _table(model: "PoseNet", table: Path, out: Path, options: Options) -> None:
     from lp_infer import predict_images
     from lp_io import read_labels, write_predictions
+    from lp_train import RunDir, dataset_of, load, predict_labels
 
     labels = read_labels(table.parent, file=table.name)
-    poses = predict_images(model, labels.images, labels.root, _predict_options(options))
+    if model.context:  # the frames round each labeled one are needed too
+        dataset = dataset_of(load(RunDir(Path(options.run)).config), labels)
+        poses = predict_labels(model, dataset, labels, None)
+    else:
+        poses = predict_images(model, labels.images, labels.root, _predict_options(options))
     target = out / f"{table.stem}.csv"
     out.mkdir(parents=True, exist_ok=True)
     write_predictions(target, poses)

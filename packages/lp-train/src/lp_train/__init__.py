@@ -7,7 +7,15 @@ if TYPE_CHECKING:
     from lp_train._hydra import compose, load
     from lp_train.build import build_network, build_tracker, load_model
     from lp_train.config import DataConfig, EvaluationConfig, SplitConfig, TrainConfig, TrainingConfig
-    from lp_train.evaluation import Evaluation, evaluate, load_calibration, results_table, write_video_metrics
+    from lp_train.data import dataset_of
+    from lp_train.evaluation import (
+        Evaluation,
+        evaluate,
+        load_calibration,
+        predict_labels,
+        results_table,
+        write_video_metrics,
+    )
     from lp_train.fit import train
     from lp_train.lp_config import translate
     from lp_train.network import PoseNet
@@ -20,6 +28,7 @@ _HOME = {
     "DataConfig": "config", "EvaluationConfig": "config", "SplitConfig": "config", "TrainConfig": "config",
     "TrainingConfig": "config", "Evaluation": "evaluation", "evaluate": "evaluation", "results_table": "evaluation",
     "write_video_metrics": "evaluation", "load_calibration": "evaluation", "describe_subspaces": "subspaces",
+    "predict_labels": "evaluation", "dataset_of": "data",
     "train": "fit", "translate": "lp_config", "PoseNet": "network", "RunDir": "rundir", "Tracker": "tracker",
 }  # fmt: skip
 
@@ -36,11 +45,13 @@ __all__ = [
     "build_network",
     "build_tracker",
     "compose",
+    "dataset_of",
     "describe_subspaces",
     "evaluate",
     "load",
     "load_calibration",
     "load_model",
+    "predict_labels",
     "results_table",
     "train",
     "translate",

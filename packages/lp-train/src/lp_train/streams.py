@@ -89,6 +89,7 @@ class StreamLoader:
         self.dataset, self.rows, self.batch_size, self.seed = dataset, rows, batch_size, seed
         self.source, self.augmentation, self.epoch = source, augmentation, 0
         self._steps = steps
+        self._clips: tuple[int, Iterator[Clip]] | None = None  # the number of the next clip, and where it comes from
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning says which epoch is next, also after resuming."""
@@ -107,7 +108,7 @@ class StreamLoader:
     def _batches(self) -> Iterator[TrainBatch]:
         rank, count = _processes()
         first = self.epoch * len(self)
-        clips = self.source.clips(first * count + rank, count) if self.source else None
+        clips = self._from(first * count + rank, count)
         for step in range(first, first + len(self)):
             rows = batch_rows(self.rows, self.batch_size, self.seed, step)
             labeled = self.dataset.batch(rows[rank::count] if len(rows) >= count else rows)
@@ -118,6 +119,13 @@ class StreamLoader:
                 augmented=augment(labeled, self.augmentation, seed) if self.augmentation else None,
                 clip=next(clips) if clips else None,
             )
+        self._clips = ((first + len(self)) * count + rank, clips) if clips else None
+
+    def _from(self, number: int, step: int) -> Iterator[Clip] | None:
+        """Clips from `number` on; those of the epoch before go on if they are next, for some sources are slow to start."""
+        if self.source is None:
+            return None
+        return self._clips[1] if self._clips and self._clips[0] == number else self.source.clips(number, step)
 
 
 def _processes() -> tuple[int, int]:

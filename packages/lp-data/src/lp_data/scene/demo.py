@@ -63,7 +63,8 @@ class Session:
         times = (frame + within) / self.options.fps
         size = 0.9 if self.ood else 1.1
         motion = animate(rng, times, (width / 2, 0.0), size=size, tempo=1.4 if self.ood else 1.0)
-        return Painter(rng, Stage(height, width), motion, UNUSUAL if self.ood else USUAL, markers=markers)
+        look = UNUSUAL if self.ood else USUAL
+        return Painter(rng, Stage(height, width), motion, look, fps=self.options.fps, markers=markers)
 
     def truth(self, painter: Painter) -> Float[np.ndarray, "frames keypoints 2"]:
         """(x, y) of every keypoint in every frame, the direct view's first."""

@@ -64,11 +64,19 @@ class Painter:
 
     Args:
         motion: sampled at `SUBFRAMES` moments per frame.
+        fps: frames per second, which say how far the light and the block get between two of them.
         markers: draw nothing but a bright dot at every keypoint, for tests.
     """
 
     def __init__(
-        self, rng: np.random.Generator, stage: Stage, motion: Motion, look: Look, *, markers: bool = False
+        self,
+        rng: np.random.Generator,
+        stage: Stage,
+        motion: Motion,
+        look: Look,
+        *,
+        fps: float,
+        markers: bool = False,
     ) -> None:
         self.stage, self.motion, self.look, self.markers = stage, motion, look, markers
         self.screen = {name: stage.project(path) for name, path in motion.points.items()}
@@ -79,7 +87,7 @@ class Painter:
         self._draw_stage()
         self.fur = (1 + 0.35 * smooth_noise(rng, height, 2 * width)).astype(np.float32)
         frames = len(self.screen["nose"]) // SUBFRAMES
-        times = np.arange(frames) / 30
+        times = np.arange(frames) / fps
         self.gain = 1 + wander(rng, times, look.flicker, 3.0)
         self.block = np.mod(40 + 55 * times + wander(rng, times, 15, 2), width + 80) - 40
         self.rng = rng
