@@ -6,13 +6,14 @@ from importlib.metadata import version
 
 from lp_core.errors import LpError
 
-COMMANDS = ("demo", "train", "predict", "evaluate", "render", "plugins")
+COMMANDS = ("demo", "train", "predict", "evaluate", "ensemble", "render", "plugins")
 HELP = """lpose: animal pose estimation from video.
 
   lpose demo out=DIR                            make a small data set, train on it, label a video
   lpose train data.root=DIR out=RUN             train on a Lightning Pose, DeepLabCut or COCO project
   lpose predict run=RUN source=SOURCE out=DIR   keypoints of a video, a folder, a glob or a label CSV
   lpose evaluate run=RUN                        pixel errors per split and keypoint
+  lpose ensemble runs=[A,B] source=VIDEO out=D  several runs combined, and smoothed where they disagree
   lpose render run=RUN source=VIDEO out=FILE    a video with the keypoints drawn
   lpose plugins                                 every installed part, and whether it is healthy
 
