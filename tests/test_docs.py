@@ -21,7 +21,7 @@ def commands(page):
 def test_getting_started(tmp_path):
     pages = ("docs/getting-started.md", "docs/unlabeled-video.md")
     ours = [line for page in pages for line in commands(page) if line.startswith("lpose ")]
-    assert len(ours) >= 8
+    assert len(ours) >= 10
     for line in ours:
         words = shlex.split(line + SHORTER.get(line, ""))
         done = subprocess.run(
@@ -39,6 +39,7 @@ def test_getting_started(tmp_path):
         "keypoints/ood.csv",
         "runs/unlabeled/video_preds/ood_temporal_norm.csv",
         "runs/unlabeled/pca_multiview.png",
+        "combined/ood.csv",
     ):
         assert (tmp_path / name).exists(), name
 

@@ -78,3 +78,14 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path):
 def test_a_full_disk_is_one_sentence(tmp_path):
     with pytest.raises(DataError, match="no room left on the disk"), atomic_path(tmp_path / "f.txt"):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_columns_beside_x_y_and_likelihood_are_passed_over(tmp_path):
+    """The ensemble Kalman smoother writes nine columns per keypoint."""
+    extra = ("x", "y", "likelihood", "x_ens_median", "y_ens_var")
+    rows = [["scorer", *["eks"] * 10], ["bodyparts", *["nose"] * 5, *["tail"] * 5], ["coords", *extra * 2]]
+    rows.append(["0", *map(str, range(10))])
+    (tmp_path / "eks.csv").write_text("".join(",".join(row) + "\n" for row in rows))
+    table = read_predictions(tmp_path / "eks.csv")
+    assert table.keypoint_names == ("nose", "tail") and table.keypoints.tolist() == [[[0, 1], [5, 6]]]
+    assert table.confidence.tolist() == [[2, 7]]

@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lp_infer.devices import pick_device
+    from lp_infer.ensemble import Ensemble, combine, write_ensemble
     from lp_infer.images import predict_images
     from lp_infer.inference_copy import optimize
     from lp_infer.options import PredictOptions, PredictReport
     from lp_infer.runner import Runner
+    from lp_infer.smoothing import Smoothed, best_s, smooth
     from lp_infer.video import predict_video
 
 _HOMES = {
+    "Ensemble": "ensemble",
+    "combine": "ensemble",
+    "write_ensemble": "ensemble",
+    "Smoothed": "smoothing",
+    "best_s": "smoothing",
+    "smooth": "smoothing",
     "PredictOptions": "options",
     "PredictReport": "options",
     "Runner": "runner",
@@ -25,13 +33,19 @@ _HOMES = {
 }
 
 __all__ = [
+    "Ensemble",
     "PredictOptions",
     "PredictReport",
     "Runner",
+    "Smoothed",
+    "best_s",
+    "combine",
     "optimize",
     "pick_device",
     "predict_images",
     "predict_video",
+    "smooth",
+    "write_ensemble",
 ]
 
 

@@ -79,7 +79,8 @@ def write_predictions(path: Path | str, table: PoseTable) -> None:
 
 
 def read_predictions(path: Path | str) -> PoseTable:
-    """Read a table in the reference's (or DeepLabCut's single-animal) layout.
+    """Read a table in the reference's (or DeepLabCut's single-animal, or the ensemble Kalman smoother's) layout: of each
+    keypoint the columns x, y and likelihood, whatever others there are.
 
     Raises:
         DataError: missing, or another layout.
@@ -89,19 +90,20 @@ def read_predictions(path: Path | str) -> PoseTable:
             rows = list(csv.reader(file))
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; predict the video first.") from None
-    if len(rows) < 3 or rows[2][:1] != ["coords"] or rows[2][1:4] != list(COORDS):
+    columns = [i for i, cell in enumerate(rows[2]) if cell in COORDS] if len(rows) > 2 else []
+    count = len(columns) // 3
+    if not count or rows[2][0] != "coords" or [rows[2][i] for i in columns] != [*COORDS] * count:
         raise DataError(f"{path} is not a prediction table: its third row must be coords,x,y,likelihood,…")
-    count = sum(cell == "likelihood" for cell in rows[2])
     has_split = rows[0][-1] == "set"
     body = rows[3:]
     try:
-        values = np.array([[float(c) if c else np.nan for c in row[1 : 1 + 3 * count]] for row in body])
+        values = np.array([[float(row[i]) if row[i] else np.nan for i in columns] for row in body])
     except ValueError as e:
         raise DataError(f"{path} holds a cell that is not a number: {e}.") from e
     values = values.reshape(len(body), count, 3)
     index = tuple(row[0] for row in body)
     return PoseTable(
-        keypoint_names=tuple(rows[1][1 : 1 + 3 * count : 3]),
+        keypoint_names=tuple(rows[1][i] for i in columns[::3]),
         index=tuple(map(int, index)) if all(i.isdigit() for i in index) else index,
         keypoints=values[..., :2],
         confidence=values[..., 2],
