@@ -95,7 +95,7 @@ def tests(session: nox.Session, package: str) -> None:
 @nox.session(requires=["wheels"])
 def together(session: nox.Session) -> None:
     """The meta-package brings everything; the tests in tests/ cross packages and run the command end to end."""
-    install_wheel(session, "lp-kit", "pytest>=9", "beartype>=0.22")
+    install_wheel(session, "lp-kit", "pytest>=9", "beartype>=0.22", *EXTRAS["lp-data-dali"])
     gpu = ("--ignore", "tests/gpu")
     session.run("pytest", "-q", "tests", *gpu, *session.posargs, env=test_environment() | {"OMP_NUM_THREADS": "2"})
 

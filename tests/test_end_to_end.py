@@ -120,6 +120,32 @@ def test_a_killed_training_goes_on_to_the_same_weights(scene, tmp_path):
 
 
 @real
+@pytest.mark.parametrize("clips", ["video", "dali"])
+def test_one_override_learns_from_unlabeled_video(tmp_path, clips):
+    """On a machine without a GPU, with our reader and with DALI's CPU operators."""
+    if clips == "dali":
+        pytest.importorskip("nvidia.dali", reason="DALI is not installed: pip install 'lp-kit[cuda130]'")
+    run = tmp_path / "run"
+    done = lpose(
+        "train", f"data.root={DATA / 'mirror-mouse'}", f"out={run}", *QUICK, "training.max_epochs=2",
+        "losses=[temporal,pca_multiview]", f"clips={clips}", "clips.sequence_length=8", "training.steps_per_epoch=3",
+        "training.anneal.freeze_until_epoch=0",
+    )  # fmt: skip
+    assert (
+        "mirrored views top, bot with 7 shared keypoints" in done.stdout
+        and "1 unlabeled video: 125 clips" in done.stdout
+    )
+    rows = list(csv.DictReader((run / "metrics.csv").open()))
+    assert float(rows[-1]["train_pca_multiview_loss"]) > 0 and float(rows[-1]["train_temporal_weight"]) > 0
+    for name in ("temporal_norm", "pca_singleview_error", "pca_multiview_error"):
+        table = list(csv.reader((run / f"video_preds/test_vid_{name}.csv").open()))
+        assert len(table) == 995 and table[0][1] == "paw1LH_top", name
+    assert (run / "predictions_pca_multiview_error.csv").exists() and (
+        run / "pca_multiview.png"
+    ).stat().st_size > 10_000
+
+
+@real
 @pytest.mark.parametrize(("name", "keypoints"), [("mirror-mouse", 17), ("dlc-reaching", 5)])
 def test_real_projects_train_with_no_option_but_the_weights(name, keypoints, tmp_path):
     """Quick settings only: fewer epochs and a small network."""

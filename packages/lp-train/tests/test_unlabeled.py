@@ -15,7 +15,7 @@ from lp_train.build import build_tracker
 from lp_train.data import load_data
 from lp_train.pose_metrics import build_metrics
 from lp_train.poses import load_poses, mirrored_views, save_poses
-from lp_train.streams import StreamLoader
+from lp_train.streams import Sampling, StreamLoader
 from lp_train.unsupervised import Anneal
 
 ALL = "losses=[temporal,pca_singleview,unimodal_kl,temporal_heatmap_mse,consistency]"
@@ -126,7 +126,7 @@ def test_the_shorter_stream_starts_again(words):
     data = load_data(config, silent)
     source = config.clips.build(sorted((Path(config.data.root) / "videos").iterdir()), image_size=(64, 64), seed=0)
     assert source.clips_per_epoch == 8  # 21 frames in 6 clips, 6 frames in 2
-    loader = StreamLoader(data.dataset, data.split.train, 4, seed=0, source=source)
+    loader = StreamLoader(data.dataset, data.split.train, Sampling(batch_size=4, seed=0), source=source)
     batches = list(loader)
     labeled = [b.labeled.index.tolist() for b in batches]
     assert len(loader) == len(batches) == 8 and len(labeled[0]) == 4
@@ -136,7 +136,9 @@ def test_the_shorter_stream_starts_again(words):
         (1, 0),
         (1, 2),
     }
-    assert len(StreamLoader(data.dataset, data.split.train, 4, seed=0, source=source, steps=3)) == 3
+    assert (
+        len(StreamLoader(data.dataset, data.split.train, Sampling(batch_size=4, seed=0, steps=3), source=source)) == 3
+    )
     loader.set_epoch(1)
     assert [b.labeled.index.tolist() for b in loader] != labeled
 

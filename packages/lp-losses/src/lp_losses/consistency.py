@@ -53,7 +53,7 @@ class ConsistencyConfig(LossConfig):
         prob_threshold: keypoints of which the teacher is less sure do not count.
     """
 
-    log_weight: float = 0.0
+    log_weight: float = 2.0
     prob_threshold: float = 0.5
 
     def build(self, poses: TrainingPoses | None = None) -> Consistency:

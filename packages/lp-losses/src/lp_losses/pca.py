@@ -116,7 +116,7 @@ class PCASingleviewConfig(LossConfig):
         on_labeled: labeled frames count too, which teaches keypoints that are not labeled.
     """
 
-    log_weight: float = 7.0
+    log_weight: float = 5.0
     components_to_keep: float = 0.99
     epsilon: float | None = None
     empirical_epsilon_percentile: float = 99.0

@@ -67,7 +67,7 @@ class TemporalConfig(LossConfig):
         prob_threshold: pairs of frames with a confidence below it do not count.
     """
 
-    log_weight: float = 7.0
+    log_weight: float = 5.0
     epsilon: Any = 20.0
     prob_threshold: float = 0.05
 

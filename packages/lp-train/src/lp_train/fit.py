@@ -24,7 +24,7 @@ from lp_train.device import LIGHTNING_PRECISION, describe, keep_freed_memory
 from lp_train.poses import save_poses
 from lp_train.provenance import write_provenance
 from lp_train.rundir import RunDir
-from lp_train.streams import StreamLoader
+from lp_train.streams import Sampling, StreamLoader
 from lp_train.tracker import Tracker
 
 EXAMPLES = 8
@@ -87,9 +87,12 @@ def _train_loader(
         clips = f"{source.clips_per_epoch} clips of {config.clips.sequence_length} frames"
         say(f"{len(videos)} unlabeled video{'s' * (len(videos) > 1)}: {clips}")
     return StreamLoader(
-        data.dataset, data.split.train, options.batch_size, seed=options.seed, source=source,
-        augmentation=tracker.augmentation if accelerator == "cpu" else None, steps=options.steps_per_epoch,
-    )  # fmt: skip
+        data.dataset,
+        data.split.train,
+        Sampling(batch_size=options.batch_size, seed=options.seed, steps=options.steps_per_epoch),
+        source=source,
+        augmentation=tracker.augmentation if accelerator == "cpu" else None,
+    )
 
 
 def _prepare(run: RunDir, config: TrainConfig) -> Path | None:

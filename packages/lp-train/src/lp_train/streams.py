@@ -61,6 +61,21 @@ def augment(batch: LabeledBatch, augmentation: Augmentation, seed: int) -> Augme
     return replace(result, images=torch.stack(frames, dim=1).flatten(0, 1))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How an epoch is made up.
+
+    Attributes:
+        batch_size: labeled frames per step, of all processes together.
+        seed: of the order and of the augmentation.
+        steps: per epoch; None: one pass through the longer stream.
+    """
+
+    batch_size: int
+    seed: int
+    steps: int | None = None
+
+
 class StreamLoader:
     """The batches of one epoch, each a function of (seed, step) alone, made in a thread ahead of the network.
 
@@ -72,23 +87,19 @@ class StreamLoader:
         rows: labeled frames to train on.
         source: of clips, if a loss learns from unlabeled frames.
         augmentation: done by the loader's thread if given; for training on the CPU.
-        steps: per epoch; None: one pass through the longer stream.
     """
 
     def __init__(
         self,
         dataset: LabeledDataset,
         rows: Int[np.ndarray, " rows"],
-        batch_size: int,
+        sampling: Sampling,
         *,
-        seed: int,
         source: ClipSource | None = None,
         augmentation: Augmentation | None = None,
-        steps: int | None = None,
     ) -> None:
-        self.dataset, self.rows, self.batch_size, self.seed = dataset, rows, batch_size, seed
+        self.dataset, self.rows, self.sampling = dataset, rows, sampling
         self.source, self.augmentation, self.epoch = source, augmentation, 0
-        self._steps = steps
         self._clips: tuple[int, Iterator[Clip]] | None = None  # the number of the next clip, and where it comes from
 
     def set_epoch(self, epoch: int) -> None:
@@ -96,9 +107,9 @@ class StreamLoader:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        if self._steps:
-            return self._steps
-        labeled = -(-len(self.rows) // self.batch_size)
+        if self.sampling.steps:
+            return self.sampling.steps
+        labeled = -(-len(self.rows) // self.sampling.batch_size)
         return max(labeled, -(-self.source.clips_per_epoch // _processes()[1])) if self.source else labeled
 
     def __iter__(self) -> Iterator[TrainBatch]:
@@ -110,9 +121,9 @@ class StreamLoader:
         first = self.epoch * len(self)
         clips = self._from(first * count + rank, count)
         for step in range(first, first + len(self)):
-            rows = batch_rows(self.rows, self.batch_size, self.seed, step)
+            rows = batch_rows(self.rows, self.sampling.batch_size, self.sampling.seed, step)
             labeled = self.dataset.batch(rows[rank::count] if len(rows) >= count else rows)
-            seed = step_seed(self.seed, step * count + rank, AUGMENTING)
+            seed = step_seed(self.sampling.seed, step * count + rank, AUGMENTING)
             yield TrainBatch(
                 labeled=labeled,
                 seed=seed,
