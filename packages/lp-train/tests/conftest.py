@@ -12,6 +12,11 @@ SETTINGS = [
 
 
 @pytest.fixture
+def settings():
+    return SETTINGS
+
+
+@pytest.fixture
 def project(tmp_path):
     """Twenty images with two dots, the first red and the second blue."""
     rng = np.random.default_rng(0)

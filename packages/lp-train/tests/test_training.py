@@ -110,7 +110,7 @@ def test_a_run_is_not_overwritten_nor_resumed_as_another(overrides):
 def test_a_frozen_backbone_costs_nothing_and_stays(overrides):
     config = compose([*overrides, "training.unfreezing_epoch=3"])
     data = load_data(config)
-    tracker = build_tracker(config, data.poses).train()
+    tracker = build_tracker(config, data).train()
     tracker.schedule = dataclasses.replace(tracker.schedule, pretrained=True)
     tracker.on_train_epoch_start()
     before = copy.deepcopy(tracker.net.backbone.state_dict())
@@ -127,7 +127,7 @@ def test_a_frozen_backbone_of_random_weights_gathers_statistics(overrides):
     """Its batch norm has none yet: without them what it gives is noise of any size."""
     config = compose([*overrides, "training.unfreezing_epoch=3"])
     data = load_data(config)
-    tracker = build_tracker(config, data.poses).train()
+    tracker = build_tracker(config, data).train()
     tracker.on_train_epoch_start()
     before = copy.deepcopy(tracker.net.backbone.state_dict())
     tracker.get_loss_inputs_labeled(data.dataset.batch(data.split.train[:4]))

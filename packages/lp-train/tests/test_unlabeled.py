@@ -90,7 +90,7 @@ def test_predictions_on_clips_are_in_original_pixels_with_the_augmentation_undon
     """The network is replaced by one that knows where the dots are in the augmented clip."""
     config = compose([*words, "losses=[temporal]"])
     data = load_data(config, silent)
-    tracker = build_tracker(config, data.poses)
+    tracker = build_tracker(config, data)
     truth = torch.tensor([[[20.0, 30.0], [50.0, 25.0]]]).expand(4, -1, -1)  # original pixels of an 80 × 100 frame
     scale = torch.tensor([64 / 100, 64 / 80])
     moved = torch.tensor([[0.9, -0.2, 6.0], [0.3, 1.1, -4.0]])
@@ -109,7 +109,7 @@ def test_labels_pass_through_the_labeled_stream_unchanged(words):
     """What losses without labels get on labeled frames is in the pixels that the subspace was fitted in."""
     config = compose([*words, "losses=[pca_singleview]", "losses.pca_singleview.components_to_keep=4"])
     data = load_data(config, silent)
-    tracker = build_tracker(config, data.poses)
+    tracker = build_tracker(config, data)
     rows = data.split.train[:6]
     batch = data.dataset.batch(rows)
     augmented = tracker.augmentation(batch.images, batch.keypoints, batch.visibility, torch.Generator().manual_seed(0))
@@ -182,7 +182,7 @@ def test_annealing_is_the_reference_s_for_its_300_epochs():
 
 def test_the_teacher_is_a_running_mean(words):
     config = compose([*words, "losses=[consistency]"])
-    tracker = build_tracker(config, load_data(config, silent).poses)
+    tracker = build_tracker(config, load_data(config, silent))
     teacher, student = tracker.unsupervised.teacher, tracker.net
     before = {k: v.clone() for k, v in teacher.state_dict().items()}
     with torch.no_grad():

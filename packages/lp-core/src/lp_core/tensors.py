@@ -48,7 +48,7 @@ class Clip:
         images: RGB in 0–255 at input size, augmented if the source does that.
         valid: false for frames that are padding or could not be decoded.
         transform: affine map, un-augmented input pixels → pixels of `images`; one for the whole clip.
-        original_size: (height, width) of the video's frames.
+        original_size: (height, width) of the video's frames, or of each frame.
         video: number of the video in the list the source was built with.
         frames: number of each frame in that video; padding repeats the last.
     """
@@ -56,7 +56,7 @@ class Clip:
     images: UInt8[Tensor, "frames 3 height width"]
     valid: Bool[Tensor, " frames"]
     transform: Float[Tensor, "2 3"]
-    original_size: Int[Tensor, "2"]
+    original_size: Int[Tensor, "*frames 2"]
     video: int
     frames: Int[Tensor, " frames"]
 

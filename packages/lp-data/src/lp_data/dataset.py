@@ -37,6 +37,8 @@ class LabeledDataset:
         limit_bytes: beyond it images are memory-mapped.
         context: frames before and after each labeled one that batches carry too.
         videos: where the videos are that frames were taken from, for the frames round them.
+        cameras: how many cameras filmed the same moments; `labels` has one after the other's images, in the same order.
+            A row of the dataset is then a moment, and a batch has the images of all cameras, one camera after the other.
     """
 
     def __init__(
@@ -47,8 +49,9 @@ class LabeledDataset:
         *,
         context: int = 0,
         videos: Path | None = None,
+        cameras: int = 1,
     ) -> None:
-        self.image_size = image_size
+        self.image_size, self.cameras = image_size, cameras
         self.original_size = original_sizes(labels)
         self.keypoints = _to_input(torch.from_numpy(labels.keypoints), self.original_size, image_size)
         self.visibility = torch.from_numpy(labels.visibility.astype(np.int64))
@@ -56,11 +59,12 @@ class LabeledDataset:
         self.windows, self.alone = load_windows(labels, self.images, context, videos) if context else (None, 0)
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.images) // self.cameras
 
     def batch(self, rows: Int[np.ndarray, " batch"]) -> LabeledBatch:
-        """The frames of `rows`, in that order."""
-        index = torch.as_tensor(np.ascontiguousarray(rows), dtype=torch.int64)
+        """The frames of `rows`, in that order; `index` are the rows of the label set."""
+        rows = np.concatenate([camera * len(self) + np.asarray(rows) for camera in range(self.cameras)])
+        index = torch.as_tensor(rows, dtype=torch.int64)
         return LabeledBatch(
             images=self.images[index],
             keypoints=self.keypoints[index],

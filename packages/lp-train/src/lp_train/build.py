@@ -10,6 +10,7 @@ from lp_losses import LossFactory, Renamed
 
 from lp_train._hydra import load
 from lp_train.config import TrainConfig
+from lp_train.data import RunData
 from lp_train.network import PoseNet
 from lp_train.optimization import Schedule
 from lp_train.rundir import RunDir
@@ -71,20 +72,21 @@ def build_schedule(config: TrainConfig) -> Schedule:
     return Schedule(config.training, epoch, pretrained)
 
 
-def build_tracker(config: TrainConfig, poses: TrainingPoses) -> Tracker:
+def build_tracker(config: TrainConfig, data: RunData) -> Tracker:
     """Everything that is trained.
 
     Raises:
         ConfigError: a loss asks for what the head or the labels cannot give.
     """
-    net = build_network(config, poses.keypoint_names)
-    supervised, others = build_losses(config, poses)
+    names = data.labels.keypoint_names
+    net = build_network(config, names)
+    supervised, others = build_losses(config, data.poses)
     anneal = Anneal.of(config.training.anneal, config.training.max_epochs)
     tracker = Tracker(
         net,
         supervised,
-        Unsupervised(net, others, anneal, config.training.teacher_decay),
-        config.augmentation.build(keypoint_names=poses.keypoint_names),
+        Unsupervised(net, others, anneal, teacher_decay=config.training.teacher_decay, cameras=data.dataset.cameras),
+        config.augmentation.build(keypoint_names=names),
         schedule=build_schedule(config),
         seed=config.training.seed,
     )

@@ -48,6 +48,9 @@ class DataConfig:
         root: the project directory.
         format: a name in `lp.label_formats`, or auto.
         labels: the label file in `root`, where there are several.
+        view_names: cameras that filmed the same moments, each with a label file and videos of its own. The files have the
+            same images, by name, in the same order; a video belongs to the camera whose name is in its own.
+        view_labels: their label files in `root`; `<camera>.csv` if not given.
         image_size: [height, width] of the network's input in pixels; proposed from the data if not given.
         videos: directory of videos; `root/videos` if not given.
         mirrored_column_matches: keypoint numbers of the same body parts in each mirrored view; found in names that end
@@ -59,6 +62,8 @@ class DataConfig:
     root: str = "."
     format: str = "auto"
     labels: str | None = None
+    view_names: list[str] | None = None
+    view_labels: list[str] | None = None
     image_size: list[int] | None = None
     videos: str | None = None
     mirrored_column_matches: list[list[int]] | None = None
@@ -67,6 +72,14 @@ class DataConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
 
     def __post_init__(self) -> None:
+        if self.view_names is not None and (
+            len(self.view_names) < 2 or len(set(self.view_names)) < len(self.view_names)
+        ):
+            raise ConfigError(f"data.view_names={list(self.view_names)} must be two different cameras or more.")
+        if self.view_labels is not None and len(self.view_labels) != len(self.view_names or ()):
+            raise ConfigError(
+                f"data.view_labels={list(self.view_labels)} must be one file per camera in data.view_names."
+            )
         if self.image_size is not None and (len(self.image_size) != 2 or min(self.image_size) < 32):
             raise ConfigError(
                 f"data.image_size={list(self.image_size)} must be [height,width], both at least 32 pixels."

@@ -6,16 +6,20 @@ from pathlib import Path
 
 import numpy as np
 from lp_core import ConfigError, DataError, LabelSet, TrainingPoses
+from lp_core.tensors import ClipSource
 from lp_data import LabeledDataset, Split, propose_image_size, split_indices
 from lp_io import VIDEO_SUFFIXES, read_labels
 
+from lp_train.cameras import CameraClips, read_views, videos_of_cameras
 from lp_train.config import TrainConfig
 from lp_train.poses import training_poses
 
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """What a run is trained and measured on."""
+    """What a run is trained and measured on. With several cameras, `labels` has one camera's rows after the other's, and
+    `split` and `dataset` count moments.
+    """
 
     labels: LabelSet
     split: Split
@@ -23,11 +27,11 @@ class RunData:
     poses: TrainingPoses
 
     def split_names(self) -> tuple[str, ...]:
-        """For each frame "train", "validation", "test" or "unused"."""
-        names = np.full(len(self.labels), "unused", dtype=object)
+        """For each row of `labels` "train", "validation", "test" or "unused"."""
+        names = np.full(len(self.dataset), "unused", dtype=object)
         for name, indices in (("train", self.split.train), ("validation", self.split.val), ("test", self.split.test)):
             names[indices] = name
-        return tuple(names)
+        return tuple(names) * self.dataset.cameras
 
 
 def complete(config: TrainConfig, labels: LabelSet) -> str:
@@ -57,19 +61,24 @@ def load_data(config: TrainConfig, say: Callable[[str], object] = print) -> RunD
         DataError: labels or images are wrong.
         ConfigError: the split leaves nothing to train on.
     """
-    labels = read_labels(Path(config.data.root), config.data.format, config.data.labels)
+    cameras = config.data.view_names or []
+    labels = read_views(config.data) if cameras else _read(config)
     _check_keypoints(labels)
     if chosen := complete(config, labels):
         say(chosen)
     rule = config.data.split
-    split = split_indices(len(labels), rule.train, rule.val, rule.seed, rule.train_frames)
-    if not (labels.visibility[split.train] > 0).any():
+    moments = len(labels) // max(len(cameras), 1)
+    split = split_indices(moments, rule.train, rule.val, rule.seed, rule.train_frames)
+    if not (labels.visibility.reshape(-1, moments, labels.visibility.shape[1])[:, split.train] > 0).any():
         raise ConfigError(
             f"{labels.source}: no training frame has a labeled keypoint; label some or change data.split."
         )
-    return RunData(
-        labels, split, dataset_of(config, labels, say), training_poses(config.data, labels, split.train, say)
-    )
+    dataset = dataset_of(config, labels, say)
+    return RunData(labels, split, dataset, training_poses(config.data, labels, split.train, say))
+
+
+def _read(config: TrainConfig) -> LabelSet:
+    return read_labels(Path(config.data.root), config.data.format, config.data.labels)
 
 
 def dataset_of(config: TrainConfig, labels: LabelSet, say: Callable[[str], object] = print) -> LabeledDataset:
@@ -77,7 +86,14 @@ def dataset_of(config: TrainConfig, labels: LabelSet, say: Callable[[str], objec
     size, context = config.data.image_size, config.head.context
     assert size is not None
     limit = int(config.data.cache_gb * 2**30)
-    dataset = LabeledDataset(labels, (size[0], size[1]), limit, context=context, videos=videos_folder(config))
+    dataset = LabeledDataset(
+        labels,
+        (size[0], size[1]),
+        limit,
+        context=context,
+        videos=videos_folder(config),
+        cameras=len(config.data.view_names or [1]),
+    )
     if dataset.alone:
         say(
             f"{dataset.alone} of {len(labels)} labeled frames of {labels.source.name} have no neighbours (files with the "
@@ -95,3 +111,12 @@ def video_files(config: TrainConfig) -> list[Path]:
     """The videos of the project, sorted by name; none if there is no such folder."""
     folder = videos_folder(config)
     return sorted(p for p in folder.glob("*") if p.suffix.lower() in VIDEO_SUFFIXES) if folder.is_dir() else []
+
+
+def clip_source(config: TrainConfig, videos: list[Path]) -> ClipSource:
+    """Clips of the videos; of the same moments of all cameras, where there are several."""
+    height, width = config.data.image_size or (0, 0)
+    seed = config.training.seed
+    if config.data.view_names:
+        return CameraClips(config.clips, videos_of_cameras(videos, config.data.view_names), (height, width), seed)
+    return config.clips.build(videos, image_size=(height, width), seed=seed)

@@ -15,6 +15,7 @@ from lp_io import atomic_path, ood_label_files, read_labels, read_predictions, w
 from lp_train._hydra import load
 from lp_train.build import load_model
 from lp_train.calibration import FEWEST_LABELS, Calibration, ReliabilityRow, coverage, fit_sigma, reliability
+from lp_train.cameras import joined_poses, separated
 from lp_train.config import EvaluationConfig, TrainConfig
 from lp_train.data import RunData, dataset_of, load_data
 from lp_train.device import pick_accelerator
@@ -56,18 +57,20 @@ def predict_labels(
 ) -> PoseTable:
     """Keypoints of every labeled frame in original pixels."""
     device = next(model.parameters()).device
-    keypoints, confidences = [], []
+    keypoints = np.full((len(labels), len(labels.keypoint_names), 2), np.nan)
+    confidence = np.full(keypoints.shape[:2], np.nan)
     with torch.inference_mode():
-        for rows in torch.arange(len(labels)).split(BATCH):
+        for rows in torch.arange(len(dataset)).split(BATCH):
             batch = dataset.batch(rows.numpy()).to(device)
-            points, confidence = model.predict(batch)
-            keypoints.append(original_keypoints(points, batch.original_size, model.image_size).double().cpu())
-            confidences.append(confidence.double().cpu())
+            points, sure = model.predict(batch)
+            index = batch.index.cpu().numpy()
+            keypoints[index] = original_keypoints(points, batch.original_size, model.image_size).double().cpu()
+            confidence[index] = sure.double().cpu()
     return PoseTable(
         keypoint_names=labels.keypoint_names,
         index=labels.images,
-        keypoints=torch.cat(keypoints).numpy(),
-        confidence=torch.cat(confidences).numpy(),
+        keypoints=keypoints,
+        confidence=confidence,
         split=split,
         scorer=f"{model.model_type}_tracker",
     )
@@ -99,18 +102,34 @@ def measure(
 
 def write_results(run: RunDir, source: Path, table: PoseTable, labels: LabelSet, suffix: str) -> None:
     """Predictions and every metric where the reference writes them: in `image_preds/<file>/`, and a copy at the top."""
+    cameras = load(run.config).data.view_names or []
     folder = run.root / "image_preds" / source.name
     folder.mkdir(parents=True, exist_ok=True)
-    write_predictions(folder / "predictions.csv", table)
-    write_predictions(run.root / f"predictions{suffix}.csv", table)
-    for metric in build_metrics(load_poses(run.poses)):
-        if not metric.temporal:
-            values = metric(table.keypoints, labels.keypoints)
-            for path in (
-                folder / f"predictions_{metric.name}.csv",
-                run.root / f"predictions_{metric.name}{suffix}.csv",
-            ):
-                write_metric(path, labels.keypoint_names, values, labels.images, table.split)
+    count = max(len(cameras), 1)
+    poses = [joined_poses(keypoints, count) for keypoints in (table.keypoints, labels.keypoints)]
+    metrics = [m for m in build_metrics(load_poses(run.poses)) if not m.temporal]
+    values = {m.name: separated(m(*poses), count) for m in metrics}
+    for number, part in enumerate(_per_camera(table, count)):
+        of = f"_{cameras[number]}" if cameras else ""
+        write_predictions(folder / f"predictions{of}.csv", part)
+        write_predictions(run.root / f"predictions{of}{suffix}.csv", part)
+        for name, tables in values.items():
+            for path in (folder / f"predictions{of}_{name}.csv", run.root / f"predictions{of}_{name}{suffix}.csv"):
+                write_metric(path, part.keypoint_names, tables[number], part.index, part.split)
+
+
+def _per_camera(table: PoseTable, cameras: int) -> list[PoseTable]:
+    rows = len(table.index) // cameras
+    return [
+        dataclasses.replace(
+            table,
+            index=table.index[v * rows : (v + 1) * rows],
+            keypoints=table.keypoints[v * rows : (v + 1) * rows],
+            confidence=table.confidence[v * rows : (v + 1) * rows],
+            split=table.split[v * rows : (v + 1) * rows] if table.split else None,
+        )
+        for v in range(cameras)
+    ]
 
 
 def write_video_metrics(run: Path | str, predictions: Path) -> list[Path]:
@@ -119,10 +138,11 @@ def write_video_metrics(run: Path | str, predictions: Path) -> list[Path]:
     Returns:
         the files written: those of every installed metric that needs no labels and applies to these keypoints.
     """
-    table = read_predictions(predictions)
+    table, poses = read_predictions(predictions), load_poses(RunDir(Path(run)).poses)
+    one_of_several = len(poses.keypoint_names) != len(table.keypoint_names)  # cameras: no pose is whole in one video
     written = []
-    for metric in build_metrics(load_poses(RunDir(Path(run)).poses)):
-        if not metric.needs_labels:
+    for metric in build_metrics(poses):
+        if not metric.needs_labels and (metric.temporal or not one_of_several):
             path = predictions.with_name(f"{predictions.stem}_{metric.name}.csv")
             write_metric(path, table.keypoint_names, metric(table.keypoints), table.index)
             written.append(path)
@@ -149,7 +169,7 @@ def evaluate(
     write_results(files, data.labels.source, table, data.labels, "")
     calibration = _calibrate(files, table, data.labels)
     results = [measure(data.labels.source.stem, table, data.labels, config.evaluation, calibration)]
-    for path in ood_label_files(data.labels):
+    for path in [] if config.data.view_names else ood_label_files(data.labels):
         results.append(_evaluate_new(files, config, model, data.labels, path, calibration))
     with atomic_path(files.root / "evaluation.json") as temporary:
         Path(temporary).write_text(json.dumps([dataclasses.asdict(r) for r in results], indent=1))

@@ -19,7 +19,7 @@ from lp_train.build import build_tracker
 from lp_train.callbacks import ExampleImages, MetricsCSV, Plateau, Progress, ResumeCheckpoint
 from lp_train.callbacks.examples import Draw
 from lp_train.config import TrainConfig
-from lp_train.data import RunData, load_data, video_files, videos_folder
+from lp_train.data import RunData, clip_source, load_data, video_files, videos_folder
 from lp_train.device import LIGHTNING_PRECISION, describe, keep_freed_memory
 from lp_train.poses import save_poses
 from lp_train.provenance import write_provenance
@@ -47,7 +47,7 @@ def train(config: TrainConfig, draw: Draw | None = None, say: Any = print) -> Pa
     accelerator, precision, sentence = describe(config.training)
     if accelerator == "cpu":
         keep_freed_memory()
-    tracker = build_tracker(config, data.poses)
+    tracker = build_tracker(config, data)
     loader = _train_loader(config, data, tracker, accelerator, say)
     checkpoint = _prepare(run, config)
     count = len(data.labels)
@@ -82,8 +82,7 @@ def _train_loader(
             raise ConfigError(
                 f"losses.{names[0]} learns from video, but {videos_folder(config)} holds none; give data.videos=DIR."
             )
-        size = tracker.net.image_size
-        source = config.clips.build(videos, image_size=size, seed=options.seed)
+        source = clip_source(config, videos)
         clips = f"{source.clips_per_epoch} clips of {config.clips.sequence_length} frames"
         say(f"{len(videos)} unlabeled video{'s' * (len(videos) > 1)}: {clips}")
     return StreamLoader(

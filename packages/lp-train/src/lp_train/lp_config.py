@@ -39,7 +39,7 @@ DIRECT = {
     "eval.predict_vids_after_training": "evaluation.predict_videos",
 }
 UNNEEDED = (  # ours does without these, or takes them from the data
-    "data.num_keypoints", "data.keypoint_names", "data.view_names", "training.val_batch_size", "training.test_batch_size",
+    "data.num_keypoints", "data.keypoint_names", "training.val_batch_size", "training.test_batch_size",
     "training.num_workers", "training.num_gpus", "training.log_every_n_steps", "training.lr_scheduler", "training.min_epochs",
     "training.uniform_heatmaps_for_nan_keypoints", "model.model_name", "model.lightning_pose_version", "dali", "hydra",
     "callbacks.anneal_weight",
@@ -70,7 +70,7 @@ def translate(path: Path) -> Translation:
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path} is not a Lightning Pose configuration: it holds no keys.")
     flat = {k: v for k, v in _flatten(values) if v is not None}
-    special = [*_size(flat), *_model(flat, path), *_milestones(flat), *_optimizer(flat)]
+    special = [*_size(flat), *_model(flat, path), *_milestones(flat), *_optimizer(flat), *_cameras(flat)]
     direct = [f"{ours}={_text(ours, flat.pop(theirs))}" for theirs, ours in DIRECT.items() if theirs in flat]
     flat.pop("training.train_batch_size", None)
     unknown = [k for k in flat if not any(k == u or k.startswith(f"{u}.") for u in UNNEEDED)]
@@ -125,6 +125,15 @@ def _loss_options(flat: dict[str, Any], wanted: list[str]) -> list[str]:
         if key.split(".")[1] in wanted:
             options.append(f"{key}={str(value).replace(' ', '')}")
     return options
+
+
+def _cameras(flat: dict[str, Any]) -> list[str]:
+    """Label files and names of several cameras; which of their keypoints match is all of them."""
+    files, names = flat.get("data.csv_file"), flat.pop("data.view_names", None)
+    if not isinstance(files, list):
+        return []
+    flat.pop("data.csv_file")
+    return [f"data.view_labels={_text('', files)}", f"data.view_names={_text('', names)}"]
 
 
 def _milestones(flat: dict[str, Any]) -> list[str]:

@@ -55,6 +55,13 @@ class PoseNet(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             return self.head(features.float(), windows) if self.context else self.head(features.float())
 
+    def windows(self, frames: int, videos: int, device: torch.device) -> Int[Tensor, "frames window"]:
+        """For `frames` rows of features that are `videos` videos of equal length, one after the other."""
+        length = frames // videos
+        offsets = torch.arange(-self.context, self.context + 1, device=device)
+        own = (torch.arange(length, device=device)[:, None] + offsets).clamp(0, length - 1)
+        return torch.cat([own + video * length for video in range(videos)])
+
     def decode(
         self, features: Float[Tensor, "frames channels h w"], windows: Int[Tensor, "outputs window"] | None = None
     ) -> tuple[Float[Tensor, "outputs keypoints 2"], Float[Tensor, "outputs keypoints"]]:

@@ -8,6 +8,7 @@ import numpy as np
 from lp_core import ConfigError, LabelSet, TrainingPoses
 from lp_io import atomic_path
 
+from lp_train.cameras import joined_poses
 from lp_train.config import DataConfig
 
 VIEW = re.compile(r"[_.-](top|bot|bottom|side|front|rear|(?:cam(?:era)?|view|mirror)[a-z]*\d*)$", re.IGNORECASE)
@@ -33,17 +34,30 @@ def mirrored_views(names: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
 def training_poses(
     config: DataConfig, labels: LabelSet, rows: np.ndarray, say: Callable[[str], object]
 ) -> TrainingPoses:
-    """The labels of `rows`, and how keypoints belong together by `config` or by their names.
+    """The labels of `rows`, and how keypoints belong together by `config` or by their names. With several cameras a row is
+    a moment, and its pose has the keypoints of all of them.
 
     Raises:
         ConfigError: columns that do not exist, or views of different length.
     """
+    if config.view_names:
+        return _of_cameras(config.view_names, labels, rows)
     views = _views(config, labels.keypoint_names, say)
     return TrainingPoses(
         keypoint_names=labels.keypoint_names,
         keypoints=labels.keypoints[rows],
         views=views,
         singleview=_singleview(config, labels.keypoint_names, views),
+    )
+
+
+def _of_cameras(cameras: list[str], labels: LabelSet, rows: np.ndarray) -> TrainingPoses:
+    """Moments, with the keypoints of every camera; each camera is a view."""
+    count, names = len(labels.keypoint_names), [f"{n}_{camera}" for camera in cameras for n in labels.keypoint_names]
+    return TrainingPoses(
+        keypoint_names=tuple(names),
+        keypoints=joined_poses(labels.keypoints, len(cameras))[rows],
+        views=tuple(tuple(range(v * count, (v + 1) * count)) for v in range(len(cameras))),
     )
 
 

@@ -42,9 +42,11 @@ class SubspaceFacts:
 
 
 def describe_subspaces(run: Path | str) -> list[SubspaceFacts]:
-    """Each subspace that the training labels of a run determine; none if they are too few."""
+    """Each subspace that the training labels of a run determine; none if they are too few, or of several cameras."""
     files = RunDir(Path(run))
     config, facts = load(files.config), json.loads(files.provenance.read_text())
+    if config.data.view_names:
+        return []
     labels = read_labels(Path(config.data.root), config.data.format, config.data.labels)
     rows = facts["split"]["train"]
     used = {n: config.losses[n] for n in ("pca_singleview", "pca_multiview") if n in config.losses}

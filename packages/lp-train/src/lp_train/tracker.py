@@ -84,8 +84,10 @@ class Tracker(pl.LightningModule):
 
     def get_loss_inputs_unlabeled(self, clip: Clip) -> dict[str, Tensor]:
         """Everything losses on unlabeled frames may ask for; see `Unsupervised.inputs` for the pixel frames."""
-        count = len(clip)
-        outputs = self.net.outputs(self.get_representations(clip.images))
+        count, windows = len(clip), None
+        if self.net.context and self.unsupervised.cameras > 1:
+            windows = self.net.windows(count, self.unsupervised.cameras, clip.images.device)
+        outputs = self.net.outputs(self.get_representations(clip.images), windows)
         sizes = clip.original_size.expand(count, -1)
         return self.unsupervised.inputs(self.net, outputs, clip.transform.expand(count, -1, -1), sizes, clip.valid)
 

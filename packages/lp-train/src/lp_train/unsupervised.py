@@ -14,6 +14,7 @@ from lp_losses import LossFactory
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lp_train.cameras import joined
 from lp_train.config import AnnealConfig
 from lp_train.network import PoseNet
 
@@ -73,14 +74,18 @@ class Unsupervised(nn.Module):
     Args:
         losses: by name; may be empty.
         teacher_decay: of the running mean of the weights that is the teacher, per step.
+        cameras: that filmed the same moments; frames then come one camera's after the other's.
 
     Attributes:
         plain: the losses that look at the network's own outputs.
         taught: those that learn from the teacher.
     """
 
-    def __init__(self, net: PoseNet, losses: Mapping[str, Loss], anneal: Anneal, teacher_decay: float) -> None:
+    def __init__(
+        self, net: PoseNet, losses: Mapping[str, Loss], anneal: Anneal, *, teacher_decay: float, cameras: int = 1
+    ) -> None:
         super().__init__()
+        self.cameras = cameras
         self.plain = LossFactory({n: loss for n, loss in losses.items() if not TEACHER_KEYS & loss.needs})
         self.taught = LossFactory({n: loss for n, loss in losses.items() if TEACHER_KEYS & loss.needs})
         self.anneal, self.teacher_decay = anneal, teacher_decay
@@ -130,7 +135,8 @@ class Unsupervised(nn.Module):
         valid: Bool[Tensor, " frames"],
     ) -> dict[str, Tensor]:
         """What losses may ask for. `keypoints_pred` is in original pixels with the augmentation undone,
-        `keypoints_pred_augmented` and the maps are in augmented input space.
+        `keypoints_pred_augmented` and the maps are in augmented input space. Of several cameras, the keypoints of all come
+        one after the other, and there is a row per moment.
         """
         augmented, confidences = net.head.predictor(outputs)
         plain = apply(invert(transforms.cpu()).to(augmented), augmented)
@@ -145,7 +151,7 @@ class Unsupervised(nn.Module):
             shown = torch.full(augmented.shape[:2], 2, device=augmented.device)
             targets = net.head.target_generator(augmented.detach(), shown)
             found["heatmaps_unimodal"] = targets["heatmaps_targ"]
-        return found
+        return {key: joined(value, self.cameras) for key, value in found.items()} if self.cameras > 1 else found
 
     def lesson(
         self, net: PoseNet, clip: Clip, augmentation: Augmentation, generator: torch.Generator
