@@ -76,8 +76,8 @@ class PCALoss(Loss):
         self.name, self.centering = name, space.centering
         self.streams = UNLABELED | LABELED if on_labeled else UNLABELED
         self.register_buffer("columns", torch.from_numpy(space.columns))
-        self.register_buffer("mean", torch.from_numpy(space.subspace.mean))
-        self.register_buffer("components", torch.from_numpy(space.subspace.components))
+        self.register_buffer("mean", torch.from_numpy(space.subspace.mean).float())  # not every device has float64
+        self.register_buffer("components", torch.from_numpy(space.subspace.components).float())
 
     def remove_nans(
         self, *, keypoints_pred: Poses, valid: Bool[Tensor, " frames"]
@@ -88,13 +88,13 @@ class PCALoss(Loss):
     def compute_loss(
         self, *, keypoints_pred: Poses, valid: Bool[Tensor, " frames"]
     ) -> Float[Tensor, "frames groups members"]:
-        """Reconstruction error per keypoint. In float64: coordinates are large and errors small."""
-        poses = keypoints_pred.to(self.mean.dtype)[:, self.columns]
+        """Reconstruction error per keypoint."""
+        poses, components = keypoints_pred[:, self.columns], self.components.to(keypoints_pred.dtype)
         if self.centering:
             poses = poses - self._centre(poses)
         flat = poses.flatten(-2) - self.mean
-        residual = flat - flat @ self.components.T @ self.components
-        return residual.unflatten(-1, (-1, 2)).square().sum(-1).clamp_min(NEAR).sqrt().to(keypoints_pred.dtype)
+        residual = flat - flat @ components.T @ components
+        return residual.unflatten(-1, (-1, 2)).square().sum(-1).clamp_min(NEAR).sqrt()
 
     def _centre(self, poses: Float[Tensor, "frames groups members 2"]) -> Float[Tensor, "frames groups 1 2"]:
         if self.centering == "mean":
