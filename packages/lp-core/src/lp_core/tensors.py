@@ -166,12 +166,14 @@ class Augmented:
         visibility: 0 where the keypoint is gone.
         transforms: affine maps, un-augmented input pixels → augmented input pixels; their inverse maps predictions back.
             A keypoint permutation by flips is not part of them.
+        windows: of context models, the frames before, at and after each labeled one, changed like it.
     """
 
     images: Float[Tensor, "batch 3 height width"]
     keypoints: Float[Tensor, "batch keypoints 2"]
     visibility: Int[Tensor, "batch keypoints"]
     transforms: Float[Tensor, "batch 2 3"]
+    windows: Float[Tensor, "batch window 3 height width"] | None = None
 
 
 @runtime_checkable

@@ -58,7 +58,7 @@ def augment(batch: LabeledBatch, augmentation: Augmentation, seed: int) -> Augme
         ).images
         for place in range(batch.windows.shape[1])
     ]
-    return replace(result, images=torch.stack(frames, dim=1).flatten(0, 1))
+    return replace(result, windows=torch.stack(frames, dim=1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,14 +66,11 @@ class Tracker(pl.LightningModule):
 
     def get_loss_inputs_labeled(self, batch: LabeledBatch, augmented: Augmented | None = None) -> dict[str, Tensor]:
         """Everything supervised losses may ask for, keypoints in (augmented) input pixels."""
-        images, keypoints, visibility = batch.images, batch.keypoints, batch.visibility
-        if augmented:
-            images, keypoints, visibility = augmented.images, augmented.keypoints, augmented.visibility
-        elif batch.windows is not None:
-            images = batch.windows.flatten(0, 1)
-        windows = None
-        if batch.windows is not None:
-            windows = separate_windows(*batch.windows.shape[:2], device=images.device)
+        frames = augmented or batch
+        images, keypoints, visibility, windows = frames.images, frames.keypoints, frames.visibility, None
+        if frames.windows is not None:
+            windows = separate_windows(*frames.windows.shape[:2], device=images.device)
+            images = frames.windows.flatten(0, 1)
         outputs = self.net.outputs(self.get_representations(images), windows)
         targets = self.net.head.target_generator(keypoints, visibility)
         inputs = {"keypoints_targ": keypoints, **outputs, **targets}
