@@ -10,7 +10,13 @@ ROOT = Path(__file__).parent
 PACKAGES = {p.parent.name: p.parent for p in sorted(ROOT.glob("packages/*/pyproject.toml"))}
 PACKAGES["lp-apps"] = ROOT / "apps"
 TESTED = [name for name, folder in PACKAGES.items() if (folder / "tests").exists()]
-EXTRAS = {"lp-data-dali": ("nvidia-dali-cuda130>=2; platform_system == 'Linux'",)}  # installs and runs without a GPU
+WHOLE = ("lp-kit", "lp-apps")  # packages that bring all others, with these of their extras
+BROUGHT = {"lp-data-dali": "cuda130", "lp-infer": "torch,export,openvino"}  # DALI installs and runs without a GPU
+EXTRAS = BROUGHT | {
+    "lp-io": "sleap,nwb,parquet",
+    "lp-infer": "torch,export,openvino,ray,slurm",
+}  # what the tests of one package want
+READERS = {"lp-io": ("pandas>=3", "tables>=3.11", "polars>=2", "pycocotools>=2.0.10")}  # what users read our files with
 nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["lint", "types", "contracts", "wheels", "tests", "together", "docs"]
 
@@ -27,8 +33,15 @@ def install_wheel(session: nox.Session, package: str, *extra: str) -> None:
     """Install one built wheel; our other wheels come from dist/, never from an index."""
     wheels = {w.name.split("-")[0]: w for w in (ROOT / "dist").glob("*.whl")}
     overrides = Path(session.create_tmp()) / "ours.txt"
-    overrides.write_text("".join(f"{name.replace('_', '-')} @ {wheel.as_uri()}\n" for name, wheel in wheels.items()))
-    session.install(str(wheels[package.replace("-", "_")]), *extra, "--overrides", str(overrides), "--quiet")
+    lines = [wheel_line(name.replace("_", "-"), wheel, package) for name, wheel in wheels.items()]
+    overrides.write_text("\n".join(lines))
+    session.install(package, *extra, "--overrides", str(overrides), "--quiet")
+
+
+def wheel_line(name: str, wheel: Path, target: str) -> str:
+    """Where wheel `name` comes from when `target` is tested, with the extras that its tests want."""
+    extras = EXTRAS.get(name) if name == target else BROUGHT.get(name) if target in WHOLE else None
+    return f"{name}[{extras}] @ {wheel.as_uri()}" if extras else f"{name} @ {wheel.as_uri()}"
 
 
 def test_environment() -> dict[str, str]:
@@ -75,7 +88,7 @@ def wheels(session: nox.Session) -> None:
 @nox.parametrize("package", TESTED, ids=TESTED)
 def tests(session: nox.Session, package: str) -> None:
     """One wheel alone, with only what it declares, against its own tests."""
-    install_wheel(session, package, "pytest>=9", "beartype>=0.22", *EXTRAS.get(package, ()))
+    install_wheel(session, package, "pytest>=9", "beartype>=0.22", *READERS.get(package, ()))
     checked = ",".join([*sorted({"lp_core", package.replace("-", "_")}), "tower.check"])
     folder = PACKAGES[package] / "tests"
     environment = test_environment()
@@ -95,7 +108,7 @@ def tests(session: nox.Session, package: str) -> None:
 @nox.session(requires=["wheels"])
 def together(session: nox.Session) -> None:
     """The meta-package brings everything; the tests in tests/ cross packages and run the command end to end."""
-    install_wheel(session, "lp-kit", "pytest>=9", "beartype>=0.22", *EXTRAS["lp-data-dali"])
+    install_wheel(session, "lp-kit", "pytest>=9", "beartype>=0.22")
     gpu = ("--ignore", "tests/gpu")
     session.run("pytest", "-q", "tests", *gpu, *session.posargs, env=test_environment() | {"OMP_NUM_THREADS": "2"})
 
@@ -114,9 +127,7 @@ def gpu_integration(session: nox.Session) -> None:
         session.error(
             "gpu_integration needs a CUDA device, and this machine has no nvidia-smi; run it on a GPU machine."
         )
-    install_wheel(
-        session, "lp-kit", "pytest>=9", str(next((ROOT / "dist").glob("lp_data_dali-*.whl"))), *EXTRAS["lp-data-dali"]
-    )
+    install_wheel(session, "lp-kit", "pytest>=9")
     session.run("pytest", "-s", "-v", "tests/gpu", *session.posargs, env=test_environment())
 
 

@@ -19,7 +19,7 @@ def commands(page):
 
 
 def test_getting_started(tmp_path):
-    pages = ("docs/getting-started.md", "docs/unlabeled-video.md")
+    pages = ("docs/getting-started.md", "docs/convert.md", "docs/unlabeled-video.md")
     ours = [line for page in pages for line in commands(page) if line.startswith("lpose ")]
     assert len(ours) >= 10
     for line in ours:
@@ -40,6 +40,9 @@ def test_getting_started(tmp_path):
         "runs/unlabeled/video_preds/ood_temporal_norm.csv",
         "runs/unlabeled/pca_multiview.png",
         "combined/ood.csv",
+        "as-deeplabcut/config.yaml",
+        "as-coco/annotations/train.json",
+        "as-lightning-pose/CollectedData.csv",
     ):
         assert (tmp_path / name).exists(), name
 

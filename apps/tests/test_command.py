@@ -89,7 +89,7 @@ def test_a_full_disk_and_an_interrupt(monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("lp_apps.plugins.run", interrupted)
-    assert run("plugins") == 130 and "what was finished is kept" in capsys.readouterr().err
+    assert run("plugins") == 130 and "goes on from what was finished" in capsys.readouterr().err
 
 
 def test_options_are_typed():

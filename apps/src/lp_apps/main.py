@@ -6,15 +6,31 @@ from importlib.metadata import version
 
 from lp_core.errors import LpError
 
-COMMANDS = ("demo", "train", "predict", "evaluate", "ensemble", "render", "plugins")
+COMMANDS = (
+    "demo",
+    "convert",
+    "train",
+    "predict",
+    "evaluate",
+    "ensemble",
+    "export",
+    "live",
+    "render",
+    "bench",
+    "plugins",
+)
 HELP = """lpose: animal pose estimation from video.
 
   lpose demo out=DIR                            make a small data set, train on it, label a video
+  lpose convert source=SOURCE to=LAYOUT out=DIR Lightning Pose, DeepLabCut, COCO and SLEAP into one another
   lpose train data.root=DIR out=RUN             train on a Lightning Pose, DeepLabCut or COCO project
   lpose predict run=RUN source=SOURCE out=DIR   keypoints of a video, a folder, a glob or a label CSV
   lpose evaluate run=RUN                        pixel errors per split and keypoint
   lpose ensemble runs=[A,B] source=VIDEO out=D  several runs combined, and smoothed where they disagree
+  lpose export run=RUN out=FILE.onnx            one file that runs without torch, checked on real frames
+  lpose live run=RUN source=CAMERA|FILE|URL     poses as frames come, filtered, and handed to your own code
   lpose render run=RUN source=VIDEO out=FILE    a video with the keypoints drawn
+  lpose bench run=RUN source=VIDEO              frames per second of every runtime, stage by stage
   lpose plugins                                 every installed part, and whether it is healthy
 
 Options are key=value. Those of train, with their defaults:
@@ -51,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _run(words[0], words[1:])
     except KeyboardInterrupt:
-        print("lpose: interrupted; what was finished is kept.", file=sys.stderr)
+        print("lpose: interrupted; the same command goes on from what was finished.", file=sys.stderr)
         return 130
     except (LpError, OSError) as e:
         if debug:

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def parse(words: list[str], kind: type[T]) -> T:
-    """Fill dataclass `kind` from words like `run=DIR`.
+    """Fill dataclass `kind` from words like `run=DIR`. `runtime.compile=true` is entry `compile` of `runtime_options`.
 
     Raises:
         ConfigError: not key=value, an unknown key, a value of the wrong type, or a required key left out.
@@ -24,12 +24,17 @@ def parse(words: list[str], kind: type[T]) -> T:
         key, equals, text = word.partition("=")
         if not equals:
             raise ConfigError(f"{word!r} is not key=value; the keys are {', '.join(fields)}.")
+        group, _, name = key.partition(".")
+        if name and f"{group}_options" in fields:
+            values.setdefault(f"{group}_options", {})[name] = yaml.safe_load(text)
+            continue
         if key not in fields:
             raise ConfigError(
                 f"There is no option {key!r}{nearest(key, list(fields))} The options are {', '.join(fields)}."
             )
         values[key] = _value(key, text, hints[key])
-    missing = [n for n, f in fields.items() if f.default is dataclasses.MISSING and n not in values]
+    required = {n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING}
+    missing = [n for n in fields if n in required and n not in values]
     if missing:
         raise ConfigError(f"{' and '.join(f'{n}=…' for n in missing)} must be given.")
     return kind(**values)

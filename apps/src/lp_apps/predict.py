@@ -1,28 +1,40 @@
 """lpose predict run=RUN source=SOURCE [out=DIR] [key=value …]
 
-SOURCE is a video, a folder of videos or images, a glob in quotes, or a label CSV of the project the run was trained on.
+RUN is the folder of a training (also one of Lightning Pose, or of DeepLabCut's PyTorch engine with one animal), or a file
+that lpose export wrote. SOURCE is a video, a folder of videos or images, a glob in quotes, several of these as [A,B], or
+a label CSV of the project the run was trained on.
 Writes one CSV per video (scorer, keypoint, x, y, likelihood in pixels of the original frame) into DIR, which is
 RUN/video_preds if not given. A video whose CSV exists is skipped; overwrite=true predicts it again.
+Interrupted or killed, the same command goes on where it was.
 
   batch_size=0           frames per step; 0 chooses
-  precision=auto         auto, float32, bfloat16 or float16
+  runtime=auto           the fastest of those installed, or torch, onnx, openvino; its options as runtime.KEY=VALUE
+  precision=auto         float32 (auto), bfloat16 or float16, whichever the runtime knows
   device=auto            auto, cpu, cuda or mps
+  threads=0              of the network on a CPU; 0 chooses
   checkpoint=FILE        another than the best one
+  format=csv             further tables beside the CSV: format=h5,slp for instance, of h5 (DeepLabCut), parquet, slp
+                         (SLEAP), nwb and coco
   sigma=false            true: also VIDEO_sigma.csv, the error to expect per axis in pixels, from calibrated confidence
+  workers=1              processes of this machine that share the videos
+  cluster=…              ray, or slurm,partition=gpu,time=240,gpus=1: many machines; out=DIR must be seen by all of them
 
 Beside each video's CSV: temporal_norm, and the PCA errors that the training labels allow.
 """
 
 import glob
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lp_core import DataError
+from lp_core import DataError, LpError, TableWriter
 
+from lp_apps.formats import write_formats, writers_of
 from lp_apps.options import parse
 
 if TYPE_CHECKING:
+    from lp_infer import PredictReport, Runner
     from lp_train import PoseNet
 
 
@@ -34,25 +46,40 @@ class Options:
     source: str
     out: str | None = None
     batch_size: int = 0
+    runtime: str = "auto"
+    runtime_options: dict = field(default_factory=dict)
     precision: str = "auto"
     device: str = "auto"
+    threads: int = 0
     checkpoint: str | None = None
+    format: str = "csv"
     overwrite: bool = False
     sigma: bool = False
+    workers: int = 1
+    cluster: str = ""
 
 
 def run(words: list[str]) -> None:
     """Predict everything `source` stands for."""
     options = parse(words, Options)
     videos, images, tables = expand(options.source)
-    from lp_train import RunDir, load_model
+    writers = writers_of(options.format)
+    out = Path(options.out) if options.out else _default_out(Path(options.run))
+    videos = _open(distinct(videos), out, options)
+    tell = partial(_tell, writers, options)
+    if videos and (options.workers > 1 or options.cluster):
+        _many(videos, out, options, tell)
+        videos = {}
+    if not (videos or images or tables):
+        return
+    model = model_of(options.run, options.checkpoint)
+    if videos or images:
+        from lp_infer import Runner
 
-    model = load_model(options.run, Path(options.checkpoint) if options.checkpoint else None)
-    out = Path(options.out) if options.out else RunDir(Path(options.run)).video_predictions
-    for video in videos:
-        _video(model, video, out, options)
-    if images:
-        _images(model, images, out, options)
+        runner = Runner.of(model, _predict_options(options))
+        _one_by_one(runner, videos, tell)
+        if images:
+            _images(runner, images, out)
     for table in tables:
         _table(model, table, out, options)
 
@@ -65,15 +92,67 @@ def expand(source: str) -> tuple[list[Path], list[Path], list[Path]]:
     """
     from lp_io import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
-    path = Path(source)
-    found = sorted(path.iterdir()) if path.is_dir() else [Path(p) for p in sorted(glob.glob(source))] or [path]
+    several = source[1:-1].split(",") if source.startswith("[") and source.endswith("]") else [source]
+    found = [path for text in several for path in _paths(text.strip())]
     kinds = (VIDEO_SUFFIXES, IMAGE_SUFFIXES, {".csv"})
     videos, images, tables = ([p for p in found if p.suffix.lower() in kind] for kind in kinds)
-    if not path.is_dir() and not any(p.exists() for p in found):
-        raise DataError(f"source={source} does not exist; give a video, a folder, a glob in quotes or a label CSV.")
     if not (videos or images or tables):
         raise DataError(f"source={source} holds no video, image or label CSV.")
     return videos, images, tables
+
+
+def _paths(source: str) -> list[Path]:
+    path = Path(source)
+    if path.is_dir():
+        return sorted(path.iterdir())
+    found = [path] if path.exists() else [Path(p) for p in sorted(glob.glob(source))]
+    if not found:
+        raise DataError(f"source={source} does not exist; give a video, a folder, a glob in quotes or a label CSV.")
+    return found
+
+
+def distinct(videos: list[Path]) -> list[Path]:
+    """The videos themselves.
+
+    Raises:
+        DataError: two have the same name, and so would their tables.
+    """
+    names: dict[str, Path] = {}
+    for video in videos:
+        if names.setdefault(video.stem, video) != video:
+            raise DataError(
+                f"{names[video.stem]} and {video} would have the same table; predict them into two folders."
+            )
+    return videos
+
+
+def model_of(run: str, checkpoint: str | None = None) -> "PoseNet | Path":
+    """The network of a training, or the path of an exported file."""
+    if Path(run).is_file():
+        return Path(run)
+    from lp_train import load_model
+
+    return load_model(run, Path(checkpoint) if checkpoint else None)
+
+
+def _default_out(run: Path) -> Path:
+    if run.is_file():
+        return run.parent / "video_preds"
+    from lp_train import RunDir
+
+    return RunDir(run).video_predictions
+
+
+def _open(videos: list[Path], out: Path, options: Options) -> dict[Path, Path]:
+    """The videos to predict, and the table of each."""
+    wanted = {}
+    for video in videos:
+        target = out / f"{video.stem}.csv"
+        if target.exists() and not options.overwrite:
+            print(f"{target} exists; overwrite=true predicts it again")
+        else:
+            wanted[video] = target
+    return wanted
 
 
 def _predict_options(options: Options):
@@ -81,29 +160,67 @@ def _predict_options(options: Options):
 
     return PredictOptions(
         batch_size=options.batch_size or None,
+        runtime=options.runtime,
+        runtime_options=options.runtime_options,
         precision=options.precision,
         device=options.device,
+        threads=options.threads or None,
         overwrite=options.overwrite,
     )
 
 
-def _video(model: "PoseNet", video: Path, out: Path, options: Options) -> None:
-    from lp_infer import predict_video
-    from lp_train import RunDir, write_video_metrics
+def _one_by_one(runner: "Runner", videos: dict[Path, Path], tell) -> None:
+    """All of them, also behind one that cannot be read.
 
-    target = out / f"{video.stem}.csv"
-    if target.exists() and not options.overwrite:
-        print(f"{target} exists; overwrite=true predicts it again")
-        return
-    report = predict_video(model, video, target, _predict_options(options))
+    Raises:
+        DataError: some could not be predicted.
+    """
+    from lp_infer import predict_video
+
+    failed = []
+    for video, target in videos.items():
+        try:
+            tell(video, predict_video(runner, video, target))
+        except LpError as e:
+            if len(videos) == 1:
+                raise
+            failed.append(str(e))
+            print(f"not predicted: {e}")
+    if failed:
+        raise DataError(f"{len(failed)} of {len(videos)} videos could not be predicted: {' '.join(failed)}")
+
+
+def _many(videos: dict[Path, Path], out: Path, options: Options, tell) -> None:
+    from lp_infer import Job, open_cluster, predict_many
+
+    checkpoint = str(Path(options.checkpoint).resolve()) if options.checkpoint else None
+    job = Job(partial(model_of, str(Path(options.run).resolve()), checkpoint), _predict_options(options))
+    cluster = open_cluster(options.cluster or "processes", options.workers or None, out / "jobs", options.device)
+    predict_many(job, videos, cluster, tell)
+
+
+def _tell(writers: list[TableWriter], options: Options, video: Path, report: "PredictReport") -> None:
+    """Say what was done, and make what goes beside the table."""
     for problem in report.problems:
         print(problem)
-    print(f"{report.frames} frames at {report.frames_per_second:.1f} frames/s → {target}")
-    if RunDir(Path(options.run)).poses.exists():
-        names = [path.stem.removeprefix(f"{video.stem}_") for path in write_video_metrics(options.run, target)]
-        print(f"beside it: {', '.join(names)}")
+    speed = f"{report.frames_per_second:.1f} frames/s ({report.runtime}, {report.precision}, {report.device})"
+    kept = f", {report.kept} of them predicted before" if report.kept else ""
+    print(f"{report.frames} frames{kept} at {speed} → {report.out}")
+    write_formats(writers, report.out, video, Path(options.run))
+    _metrics(report.out, Path(options.run))
     if options.sigma:
-        _sigma(target, options)
+        _sigma(report.out, options)
+
+
+def _metrics(target: Path, run: Path) -> None:
+    """What a training folder allows to say of a table."""
+    if run.is_file():
+        return
+    from lp_train import RunDir, write_video_metrics
+
+    if RunDir(run).poses.exists():
+        names = [path.stem.removeprefix(f"{target.stem}_") for path in write_video_metrics(str(run), target)]
+        print(f"beside it: {', '.join(names)}")
 
 
 def _sigma(predictions: Path, options: Options) -> None:
@@ -116,24 +233,24 @@ def _sigma(predictions: Path, options: Options) -> None:
     print(f"error to expect → {path}")
 
 
-def _images(model: "PoseNet", images: list[Path], out: Path, options: Options) -> None:
+def _images(runner: "Runner", images: list[Path], out: Path) -> None:
     from lp_infer import predict_images
     from lp_io import write_predictions
 
     target = out / f"{images[0].parent.name}.csv"
     out.mkdir(parents=True, exist_ok=True)
-    write_predictions(target, predict_images(model, images, options=_predict_options(options)))
+    write_predictions(target, predict_images(runner, images))
     print(f"{len(images)} images → {target}")
 
 
-def _table(model: "PoseNet", table: Path, out: Path, options: Options) -> None:
+def _table(model: "PoseNet | Path", table: Path, out: Path, options: Options) -> None:
     from lp_infer import predict_images
     from lp_io import read_labels, write_predictions
-    from lp_train import RunDir, dataset_of, load, predict_labels
+    from lp_train import RunDir, dataset_of, is_foreign_run, load, predict_labels
 
     labels = read_labels(table.parent, file=table.name)
-    if model.context:  # the frames round each labeled one are needed too
-        dataset = dataset_of(load(RunDir(Path(options.run)).config), labels)
+    if not isinstance(model, Path) and model.context and not is_foreign_run(options.run):
+        dataset = dataset_of(load(RunDir(Path(options.run)).config), labels)  # the frames round each one are needed too
         poses = predict_labels(model, dataset, labels, None)
     else:
         poses = predict_images(model, labels.images, labels.root, _predict_options(options))

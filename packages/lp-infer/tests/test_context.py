@@ -1,8 +1,10 @@
 """Networks that look at several frames: in pieces as in one, each frame through the backbone once."""
 
+import numpy as np
 import pytest
 import torch
 from lp_infer import PredictOptions, Runner
+from lp_infer.video import calls
 from torch import nn
 
 FRAMES = torch.randint(0, 256, (23, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -36,29 +38,54 @@ class Averager(nn.Module):
         return self.decode(self.get_representations(images))
 
 
-def pieces(size):
-    return [(start, FRAMES[start : start + size]) for start in range(0, len(FRAMES), size)]
+class Frames:
+    """What `calls` wants of a video reader."""
+
+    frame_count, broken = len(FRAMES), frozenset[int]()
+
+    def clip(self, start, length):
+        assert start >= 0 and start + length <= len(FRAMES)
+        return np.ascontiguousarray(FRAMES[start : start + length].permute(0, 2, 3, 1).numpy())
+
+
+def keypoints(runner, span):
+    """(frame number, keypoints) of all that comes out for `span`."""
+    for rows, (points, _) in runner.run(calls(runner, Frames(), span)):  # pyright: ignore
+        yield from enumerate(points, rows.first)
+
+
+def made(context, size):
+    torch.manual_seed(0)
+    model = Averager(context).eval()
+    options = {"optimize": False}
+    return model, Runner.of(model, PredictOptions(batch_size=size, device="cpu", runtime_options=options))
 
 
 @pytest.mark.parametrize("context", [1, 2, 5])
 @pytest.mark.parametrize("size", [1, 2, 7, 16, 23, 64])
 def test_in_pieces_as_in_one(context, size):
-    torch.manual_seed(0)
-    model = Averager(context).eval()
-    runner = Runner(model, PredictOptions(batch_size=size, device="cpu", optimize=False))
-    results = list(runner.run(pieces(runner.batch_size)))
+    model, runner = made(context, size)
+    got = {number: point for number, point in keypoints(runner, range(len(FRAMES))) if 0 <= number < len(FRAMES)}
     with torch.no_grad():
         expected = model(FRAMES)[0]
-    assert [tag for tag, _ in results] == list(range(0, 23, runner.batch_size)) and runner.batch_size >= context
-    got = torch.cat([torch.from_numpy(points) for _, (points, _) in results])
-    torch.testing.assert_close(got.float(), expected, rtol=1e-5, atol=1e-3)
-    assert runner._network.seen == len(FRAMES)
+    assert list(got) == list(range(len(FRAMES)))
+    torch.testing.assert_close(torch.from_numpy(np.stack(list(got.values()))).float(), expected, rtol=1e-5, atol=1e-3)
+    assert runner.runtime._network.seen == len(FRAMES) + 3 * context  # each frame once, the first and last again
+
+
+@pytest.mark.parametrize("context", [1, 2, 5])
+def test_begun_in_the_middle_is_the_same_to_the_bit(context):
+    _, runner = made(context, 10)
+    whole = dict(keypoints(runner, range(len(FRAMES))))
+    for span in (range(0, 10), range(10, 20), range(10, 23), range(20, 23)):
+        part = dict(keypoints(runner, span))
+        for number in span:
+            assert np.array_equal(part[number], whole[number])
 
 
 def test_separate_images_stand_still():
-    model = Averager(2).eval()
-    runner = Runner(model, PredictOptions(batch_size=8, device="cpu", optimize=False))
-    points = torch.cat([torch.from_numpy(p) for _, (p, _) in runner.run(pieces(8), video=False)])
+    model, runner = made(2, 8)
+    points, _ = runner.stills(Frames().clip(0, len(FRAMES)))
     with torch.no_grad():
         expected = model.backbone(FRAMES.float())[..., 0, 0] * 15  # 1 + 2 + 3 + 4 + 5
-    torch.testing.assert_close(points[:, 0].float(), expected, rtol=1e-5, atol=1e-3)
+    torch.testing.assert_close(torch.from_numpy(points)[:, 0].float(), expected, rtol=1e-5, atol=1e-3)

@@ -118,5 +118,5 @@ def test_timm_networks_lose_all_their_normalisation():
 
 
 def test_unoptimised_runs_too(model):
-    runner = Runner(model, PredictOptions(optimize=False, device="cpu"))
-    assert norms(runner._network) == 1
+    runner = Runner.of(model, PredictOptions(runtime_options={"optimize": False}, device="cpu"))
+    assert norms(runner.runtime._network) == 1

@@ -21,7 +21,7 @@ class FakeReader(VideoReader):
     peak = 0
 
     def __init__(self, path: Path, size: tuple[int, int], threads: int = 0) -> None:
-        self.size, self.original_size = size, (120, 200)
+        self.path, self.size, self.original_size = path, size, (120, 200)
         self.frame_count = self.length
         type(self).peak, self._refs = 0, []
 
@@ -31,22 +31,21 @@ class FakeReader(VideoReader):
     def __exit__(self, *_: object) -> None:
         pass
 
-    def batches(self, batch_size: int):
-        for start in range(0, self.frame_count, batch_size):
-            stop = min(start + batch_size, self.frame_count)
-            if start <= self.fails_at < stop:
-                raise RuntimeError("the disk fell out")
-            self.broken = frozenset(i for i in self.bad if i < stop)
-            batch = np.full((stop - start, *self.size, 3), start % 256, np.uint8)
-            self._refs = [ref for ref in self._refs if ref() is not None] + [weakref.ref(batch)]
-            type(self).peak = max(self.peak, len(self._refs))
-            yield batch
+    def clip(self, start: int, length: int):
+        if start <= self.fails_at < start + length:
+            raise RuntimeError("the disk fell out")
+        self.broken = frozenset(i for i in self.bad if i < start + length)
+        batch = np.full((length, *self.size, 3), start % 256, np.uint8)
+        self._refs = [ref for ref in self._refs if ref() is not None] + [weakref.ref(batch)]
+        type(self).peak = max(self.peak, len(self._refs))
+        return batch
 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeReader]:
     kind = type("Fake", (FakeReader,), {})
     monkeypatch.setattr(lp_infer.video, "VideoReader", kind)
+    monkeypatch.setattr(lp_infer.video, "_edges", str)
     return kind
 
 
@@ -121,11 +120,10 @@ def test_decoding_overlaps_the_network(fake, model, tmp_path):
             return super().forward(images)
 
     class Reader(fake):
-        def batches(self, batch_size):
-            for number, batch in enumerate(super().batches(batch_size)):
-                if number == 1:
-                    further.set()
-                yield batch
+        def clip(self, start, length):
+            if start:
+                further.set()
+            return super().clip(start, length)
 
     Reader.length = 20
     lp_infer.video.VideoReader = Reader  # undone by `fake`
@@ -137,19 +135,22 @@ def test_decoder_error_comes_out_as_itself(model, fake, tmp_path):
     fake.fails_at = 100
     with pytest.raises(RuntimeError, match="the disk fell out"):
         predict_video(model, "any.mp4", tmp_path / "out.csv", PredictOptions(batch_size=8))
-    assert leftovers(tmp_path) == []
+    assert leftovers(tmp_path) == ["out.csv.parts"]
 
 
 @pytest.mark.parametrize("error", [OSError("full"), KeyboardInterrupt()])
-def test_writer_error_comes_out_as_itself(model, fake, tmp_path, monkeypatch, error):
+def test_writer_error_comes_out_as_itself_and_loses_nothing(model, fake, tmp_path, monkeypatch, error):
     def broken(self, start, keypoints, confidence):
-        if start >= 32:
+        if start >= 256:
             raise error
 
-    monkeypatch.setattr(lp_infer.video.PredictionWriter, "write", broken)
-    with pytest.raises(type(error)) as caught:
-        predict_video(model, "any.mp4", tmp_path / "out.csv", PredictOptions(batch_size=8))
-    assert caught.value is error and leftovers(tmp_path) == []
+    with monkeypatch.context() as patch:
+        patch.setattr(lp_infer.video.PredictionWriter, "write", broken)
+        with pytest.raises(type(error)) as caught:
+            predict_video(model, "any.mp4", tmp_path / "out.csv", PredictOptions(batch_size=8))
+    assert caught.value is error and leftovers(tmp_path) == ["out.csv.parts"]
+    report = predict_video(model, "any.mp4", tmp_path / "out.csv", PredictOptions(batch_size=8))
+    assert report.kept == report.frames == 400 and leftovers(tmp_path) == ["out.csv"]
 
 
 def test_network_error_comes_out_as_itself_and_keeps_the_old_file(model, fake, tmp_path):
@@ -162,7 +163,7 @@ def test_network_error_comes_out_as_itself_and_keeps_the_old_file(model, fake, t
     (tmp_path / "out.csv").write_text("old")
     with pytest.raises(torch.cuda.OutOfMemoryError):
         predict_video(Fails().eval(), "any.mp4", tmp_path / "out.csv")
-    assert (tmp_path / "out.csv").read_text() == "old" and leftovers(tmp_path) == ["out.csv"]
+    assert (tmp_path / "out.csv").read_text() == "old"
 
 
 def test_existing_file_is_kept_if_asked(model, video, tmp_path):
@@ -180,13 +181,13 @@ def test_missing_video_is_one_sentence(model, tmp_path):
 def test_a_runner_serves_many_videos_and_the_model_is_untouched(model, video, tmp_path):
     model.train()
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    runner = Runner(model, PredictOptions(batch_size=4))
+    runner = Runner.of(model, PredictOptions(batch_size=4))
     first, second = (predict_video(runner, video, tmp_path / name).out.read_text() for name in ("a.csv", "b.csv"))
     assert first == second and model.training
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
 
 
-@pytest.mark.parametrize("bad", [{"precision": "int8"}, {"batch_size": 0}, {"threads": -1}, {"queue": 0}])
+@pytest.mark.parametrize("bad", [{"precision": "int4"}, {"batch_size": 0}, {"threads": -1}, {"queue": 0}])
 def test_wrong_options_name_their_key(bad):
     with pytest.raises(ConfigError, match=next(iter(bad))):
         PredictOptions(**bad)

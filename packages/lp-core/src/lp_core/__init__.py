@@ -12,11 +12,24 @@ from lp_core.configs import (
     LossConfig,
     MetricConfig,
     PredictorConfig,
+    RuntimeConfig,
+    TableWriterConfig,
     TargetGeneratorConfig,
 )
 from lp_core.coordinates import Resize, Size
 from lp_core.errors import ConfigError, DataError, LpError, PluginError, UnknownNameError
-from lp_core.labels import NOT_LABELED, OCCLUDED, VISIBLE, LabelFormat, LabelSet, Metric, PoseTable, TrainingPoses
+from lp_core.labels import (
+    NOT_LABELED,
+    OCCLUDED,
+    VISIBLE,
+    LabelFormat,
+    LabelSet,
+    Metric,
+    PoseTable,
+    TableWriter,
+    TrainingPoses,
+    VideoFacts,
+)
 from lp_core.registry import (
     REGISTRIES,
     PartInfo,
@@ -30,13 +43,17 @@ from lp_core.registry import (
     metrics,
     nearest,
     predictors,
+    runtimes,
+    table_writers,
     target_generators,
 )
+from lp_core.runtime import Poses, Runtime
 
 __all__ = [
     "NOT_LABELED", "OCCLUDED", "REGISTRIES", "VISIBLE", "AugmentationConfig", "BackboneConfig", "ClipSourceConfig",
     "ConfigError", "DataError", "HeadConfig", "LabelFormat", "LabelFormatConfig", "LabelSet", "LossConfig", "LpError",
-    "Metric", "MetricConfig", "PartInfo", "PluginError", "PoseTable", "PredictorConfig", "Registry", "Resize", "Size",
-    "TargetGeneratorConfig", "TrainingPoses", "UnknownNameError", "augmentations", "backbones", "clip_sources", "heads",
-    "label_formats", "losses", "metrics", "nearest", "predictors", "target_generators",
+    "Metric", "MetricConfig", "PartInfo", "PluginError", "PoseTable", "Poses", "PredictorConfig", "Registry", "Resize",
+    "Runtime", "RuntimeConfig", "Size", "TableWriter", "TableWriterConfig", "TargetGeneratorConfig", "TrainingPoses",
+    "UnknownNameError", "VideoFacts", "augmentations", "backbones", "clip_sources", "heads", "label_formats", "losses",
+    "metrics", "nearest", "predictors", "runtimes", "table_writers", "target_generators",
 ]  # fmt: skip

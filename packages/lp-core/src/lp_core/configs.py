@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+    from typing import Any
 
     from lp_core.coordinates import Size
-    from lp_core.labels import LabelFormat, Metric, TrainingPoses
+    from lp_core.labels import LabelFormat, Metric, TableWriter, TrainingPoses
+    from lp_core.runtime import Runtime
     from lp_core.tensors import Augmentation, Backbone, ClipSource, Head, Loss, Predictor, TargetGenerator
 
 
@@ -134,3 +136,41 @@ class LabelFormatConfig(abc.ABC):
     @abc.abstractmethod
     def build(self) -> LabelFormat:
         """Build it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RuntimeConfig(abc.ABC):
+    """Chooses what runs a network for prediction.
+
+    Attributes:
+        batch_size: frames per call; 0 = what suits the network and the device.
+        precision: float32, bfloat16, float16 or int8, whichever it knows; auto = float32.
+        device: cpu, cuda, cuda:1, mps, or auto for the best present.
+        threads: on a CPU; 0 = its own choice.
+    """
+
+    batch_size: int = 0
+    precision: str = "auto"
+    device: str = "auto"
+    threads: int = 0
+
+    @abc.abstractmethod
+    def missing(self) -> str:
+        """What has to be installed before it can run, as a command; empty if nothing."""
+
+    @abc.abstractmethod
+    def build(self, model: Any) -> Runtime:
+        """Make ready a `PoseModel` that is a torch module, or the path of an exported file.
+
+        Raises:
+            ConfigError: no such device or precision here, or it cannot run this kind of model.
+        """
+
+
+@dataclass(slots=True, kw_only=True)
+class TableWriterConfig(abc.ABC):
+    """Chooses a layout of predictions."""
+
+    @abc.abstractmethod
+    def build(self) -> TableWriter:
+        """Build it; raises `ConfigError` if the library it writes with is not installed."""

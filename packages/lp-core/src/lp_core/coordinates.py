@@ -15,10 +15,15 @@ class Resize:
     """The exact map of points when an image of size `source` is stretched to size `target`.
 
     `x_target = (x_source + 0.5) * W_target / W_source - 0.5`, likewise for y.
+
+    Attributes:
+        corner: `x_target = x_source * W_target / W_source` instead: wrong by half a pixel of the difference of the
+            scales, but what networks of other software were trained with, and have learned.
     """
 
     source: Size
     target: Size
+    corner: bool = False
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -28,7 +33,7 @@ class Resize:
     @property
     def offset(self) -> tuple[float, float]:
         """Where the source's point (0, 0) falls in the target, (x, y)."""
-        return (self.scale[0] - 1) / 2, (self.scale[1] - 1) / 2
+        return (0.0, 0.0) if self.corner else ((self.scale[0] - 1) / 2, (self.scale[1] - 1) / 2)
 
     def forward(self, points: Any) -> Any:
         """Points (..., 2) in source pixels → target pixels. NumPy arrays and tensors alike; NaN stays NaN."""
@@ -39,4 +44,4 @@ class Resize:
 
     def inverse(self, points: Any) -> Any:
         """Points (..., 2) in target pixels → source pixels."""
-        return Resize(self.target, self.source).forward(points)
+        return Resize(self.target, self.source, self.corner).forward(points)

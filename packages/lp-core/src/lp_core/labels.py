@@ -7,6 +7,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from lp_core.coordinates import Size
+
 NOT_LABELED, OCCLUDED, VISIBLE = 0, 1, 2  # the COCO visibility flags
 
 
@@ -58,6 +60,25 @@ class PoseTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VideoFacts:
+    """What files for other programs say about the frames that a `PoseTable` is of.
+
+    Attributes:
+        path: the video, or the folder that the image paths of the table are relative to.
+        size: (height, width) of a frame in pixels.
+        fps: frames per second; None for images.
+        times: presentation time of every frame of the video in seconds; None = frame number / `fps`.
+        skeleton: pairs of keypoint indices joined by a line.
+    """
+
+    path: Path
+    size: Size
+    fps: float | None = None
+    times: Float[np.ndarray, " frames"] | None = None
+    skeleton: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingPoses:
     """What losses and metrics may learn from: the labels of the training split, and how keypoints belong together.
 
@@ -106,4 +127,19 @@ class LabelFormat(Protocol):
 
     def read(self, root: Path, file: str | None = None) -> LabelSet:
         """Read the project, or the label file named `file` in it. Raises `DataError` in one sentence."""
+        ...
+
+
+@runtime_checkable
+class TableWriter(Protocol):
+    """Writes finished predictions in one layout.
+
+    Attributes:
+        suffix: what the file's name ends with, ".h5" for instance.
+    """
+
+    suffix: str
+
+    def write(self, path: Path, table: PoseTable, video: VideoFacts) -> None:
+        """Write `path` atomically. Raises `DataError` in one sentence if the layout cannot hold the table."""
         ...

@@ -17,6 +17,8 @@ from lp_core.configs import (
     LossConfig,
     MetricConfig,
     PredictorConfig,
+    RuntimeConfig,
+    TableWriterConfig,
     TargetGeneratorConfig,
 )
 from lp_core.errors import ConfigError, PluginError, UnknownNameError
@@ -157,7 +159,10 @@ augmentations = Registry("lp.augmentations", AugmentationConfig)
 label_formats = Registry("lp.label_formats", LabelFormatConfig)
 clip_sources = Registry("lp.clip_sources", ClipSourceConfig)
 metrics = Registry("lp.metrics", MetricConfig)
+table_writers = Registry("lp.table_writers", TableWriterConfig)
+runtimes = Registry("lp.runtimes", RuntimeConfig)
 
 REGISTRIES: tuple[Registry[Any], ...] = (
     backbones, heads, target_generators, predictors, losses, augmentations, label_formats, clip_sources, metrics,
+    runtimes, table_writers,
 )  # fmt: skip

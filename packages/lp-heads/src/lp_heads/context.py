@@ -32,7 +32,7 @@ class Recurrence(nn.Module):
         self.up = nn.ConvTranspose2d(MEMORY * keypoints, keypoints, 2, stride=2, groups=keypoints)
 
     def forward(
-        self, maps: Float[Tensor, "frames keypoints h w"], windows: Int[Tensor, "outputs window"]
+        self, maps: Float[Tensor, "frames channels h w"], windows: Int[Tensor, "outputs window"]
     ) -> Float[Tensor, "outputs keypoints h2 w2"]:
         """The state after the last frame of each window; every frame is encoded once, whatever number of windows it is in."""
         encoded = self.encode(maps)

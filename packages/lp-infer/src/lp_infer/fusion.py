@@ -38,6 +38,10 @@ class _Trace(TorchDispatchMode):
         self._reads: Counter[int] = Counter()
         self._alive: list[Any] = []  # an id means something only while its tensor lives
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # the default imports the compiler first, which takes seconds
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:

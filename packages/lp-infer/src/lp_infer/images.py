@@ -4,14 +4,12 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from lp_core import PoseTable, Resize, Size
-from lp_io import image_size, read_image
-from lp_io.ahead import ahead
-from lp_io.progress import Progress
-from torch import Tensor, nn
+from lp_core import PoseTable, Size
+from lp_io import Progress, ahead, image_size, read_image
 
 from lp_infer.options import PredictOptions
 from lp_infer.runner import Runner
@@ -20,7 +18,7 @@ DECODERS = min(4, os.cpu_count() or 1)
 
 
 def predict_images(
-    model: nn.Module | Runner,
+    model: Any,
     images: Sequence[str | Path],
     root: Path | str = ".",
     options: PredictOptions | None = None,
@@ -29,7 +27,7 @@ def predict_images(
     """Keypoints of images, in pixels of each image as it is on disk.
 
     Args:
-        model: any `PoseModel` that is a module, or a `Runner`, whose own options then count.
+        model: any `PoseModel` that is a module, the path of an exported file, or a `Runner`, whose own options then count.
         images: paths relative to `root`; they are the table's index as they are given.
         root: folder.
         options: how; the defaults if not given.
@@ -46,9 +44,10 @@ def predict_images(
     paths = [Path(root) / image for image in images]
     with ahead(_decoded(paths, runner), options.queue) as batches:
         done = 0
-        for sizes, (points, sure) in runner.run(batches, video=False):
+        for sizes, frames in batches:
+            points, sure = runner.stills(frames)
             rows = slice(done, done := done + len(sizes))
-            keypoints[rows], confidence[rows] = _original(points, sizes, runner.image_size), sure
+            keypoints[rows], confidence[rows] = _original(points, sizes, runner), sure
             progress.update(done)
     return PoseTable(
         keypoint_names=runner.keypoint_names,
@@ -60,18 +59,20 @@ def predict_images(
     )
 
 
-def _decoded(paths: Sequence[Path], runner: Runner) -> Iterator[tuple[list[Size], Tensor]]:
+def _decoded(
+    paths: Sequence[Path], runner: Runner
+) -> Iterator[tuple[list[Size], UInt8[np.ndarray, "batch height width 3"]]]:
     def load(path: Path) -> tuple[Size, UInt8[np.ndarray, "height width 3"]]:
-        return image_size(path), read_image(path, runner.image_size)
+        return image_size(path), read_image(path, runner.decode_size)
 
     with ThreadPoolExecutor(DECODERS) as pool:
         for first in range(0, len(paths), runner.batch_size):
             loaded = list(pool.map(load, paths[first : first + runner.batch_size]))
-            yield [size for size, _ in loaded], runner.tensor(np.stack([image for _, image in loaded]))
+            yield [size for size, _ in loaded], np.stack([image for _, image in loaded])
 
 
 def _original(
-    points: Float[np.ndarray, "batch keypoints 2"], sizes: list[Size], target: Size
+    points: Float[np.ndarray, "batch keypoints 2"], sizes: list[Size], runner: Runner
 ) -> Float[np.ndarray, "batch keypoints 2"]:
     """Input pixels → pixels of each row's own image."""
-    return np.stack([Resize(size, target).inverse(row) for size, row in zip(sizes, points, strict=True)])
+    return np.stack([runner.resize(size).inverse(row) for size, row in zip(sizes, points, strict=True)])

@@ -1,171 +1,169 @@
-"""A network on a device, kept busy."""
+"""A runtime, kept busy. No torch."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar, cast
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
-from lp_core import Size
-from lp_core.tensors import ContextPoseModel, PoseModel
-from torch import Tensor, nn
+from lp_core import Poses, Resize, Runtime, Size, runtimes
 
-from lp_infer.devices import pick_device
-from lp_infer.inference_copy import compiled, copied, optimize
+from lp_infer.choice import open_runtime
 from lp_infer.options import PredictOptions
 
-T = TypeVar("T")
-Poses = tuple[Float[np.ndarray, "batch keypoints 2"], Float[np.ndarray, "batch keypoints"]]
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Which frames the poses of a call are of.
+
+    Attributes:
+        first: number of the frame whose pose comes out first.
+        broken: numbers of frames known not to be decodable.
+    """
+
+    first: int
+    broken: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Frames that the network gets at once.
+
+    Attributes:
+        rows: what comes out.
+        fresh: they begin a sequence; what the network knows of frames before is forgotten.
+    """
+
+    rows: Rows
+    frames: UInt8[np.ndarray, "batch height width 3"]
+    fresh: bool = False
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Seconds that a network waited for frames."""
+
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
 class Runner:
     """Runs a pose network as `PredictOptions` say. Prepare one for many videos: the functions here take it as a model.
 
-    Args:
-        model: any `PoseModel` that is a module; it is not changed.
+    Attributes:
+        runtime: what runs the network.
         options: how.
+        model: what the runtime was made from.
+        original_size: (height, width) of the frames to come; None = not known yet.
     """
 
-    def __init__(self, model: nn.Module, options: PredictOptions | None = None) -> None:
-        self.options = options or PredictOptions()
-        self.device = pick_device(self.options.device)
-        self.precision = "float32" if self.options.precision == "auto" else self.options.precision
-        self.context: int = getattr(model, "context", 0)
-        self.batch_size = max(self.options.batch_size or (16 if self.device.type == "cpu" else 64), self.context)
-        described = cast(PoseModel, model)
-        self.keypoint_names = tuple(described.keypoint_names)
-        self.image_size: Size = (described.image_size[0], described.image_size[1])
-        self.scorer = f"{described.model_type}_tracker"
-        self._dtype: torch.dtype = getattr(torch, self.precision)
-        self._network = self._prepared(model)
+    runtime: Runtime
+    options: PredictOptions
+    model: Any = None
+    original_size: Size | None = None
+    waiting: Waiting = field(default_factory=Waiting)
 
     @classmethod
-    def of(cls, model: "nn.Module | Runner", options: PredictOptions | None = None) -> "Runner":
-        """`model` itself if it is a runner already."""
-        return model if isinstance(model, Runner) else cls(model, options)
-
-    def tensor(self, images: UInt8[np.ndarray, "batch height width 3"]) -> UInt8[Tensor, "batch 3 height width"]:
-        """Frames as the network wants them, without a copy (channels-last), or in pinned memory for CUDA."""
-        frames = torch.from_numpy(images)
-        if self.device.type == "cuda":
-            frames = frames.pin_memory()
-        return frames.permute(0, 3, 1, 2)
-
-    def run(self, batches: Iterable[tuple[T, Tensor]], *, video: bool = True) -> Iterator[tuple[T, Poses]]:
-        """Poses in input pixels for each (anything, frames), in order.
-
-        A batch is handed out once the next is under way, so that an accelerator works while its results are used.
+    def of(cls, model: Any, options: PredictOptions | None = None) -> "Runner":
+        """`model` itself if it is a runner already.
 
         Args:
-            video: the batches are one video; otherwise a network that looks at several frames sees each one as if it
-                stood still.
+            model: a `PoseModel` that is a torch module, the path of an exported file, or a `Runtime`.
+            options: how; the defaults if not given.
         """
-        with _threads(self.options.threads):
-            waiting: tuple[T, _Pending] | None = None
-            for started in self._started(batches, video=video):
-                if waiting is not None:
-                    yield waiting[0], waiting[1].get()
-                waiting = started
-            if waiting is not None:
-                yield waiting[0], waiting[1].get()
+        if isinstance(model, Runner):
+            return model
+        options = options or PredictOptions()
+        runtime = model if isinstance(model, Runtime) else open_runtime(model, options)
+        return cls(runtime, options, model)
 
-    def _started(self, batches: Iterable[tuple[T, Tensor]], *, video: bool) -> Iterator[tuple[T, "_Pending"]]:
-        if self.context and video:
-            yield from self._with_neighbours(batches)
-            return
-        for tag, images in batches:
-            yield tag, self._start(images)
+    def as_begun(self, about: Mapping[str, Any]) -> "Runner":
+        """The runner that goes on with parts that say `about` of themselves, where the choice of runtime was left open."""
+        name = about.get("runtime")
+        if self.options.runtime != "auto" or name in (None, self.runtime.name) or name not in runtimes:
+            return self
+        return Runner.of(self.model, replace(self.options, runtime=name))
 
-    def _with_neighbours(self, batches: Iterable[tuple[T, Tensor]]) -> Iterator[tuple[T, "_Pending"]]:
-        """Each batch as soon as the frames after it are known. Only the features of the frames round it are kept."""
-        before, current = None, None
-        for tag, images in batches:
-            features = self._features(images)
-            if current is not None:
-                yield current[0], self._decode(before, current[1], features[: self.context])
-                before = current[1] if before is None else torch.cat([before, current[1]])
-                before = before[-self.context :]
-            current = tag, features
-        if current is not None:
-            yield current[0], self._decode(before, current[1], None)
+    @property
+    def keypoint_names(self) -> tuple[str, ...]:
+        """In the order of the outputs."""
+        return self.runtime.keypoint_names
 
-    def _features(self, images: UInt8[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
-        with self._mode():
-            network = cast(ContextPoseModel, self._network)
-            return network.get_representations(self._padded(images.to(self.device, non_blocking=True)))[: len(images)]
+    def for_frames(self, original_size: Size) -> "Runner":
+        """The same for frames of one size: networks that take frames as large as they are get fewer of large ones."""
+        return replace(self, original_size=original_size)
 
-    def _decode(self, before: Tensor | None, features: Tensor, after: Tensor | None) -> "_Pending":
-        """Poses of `features`, whose neighbours at the ends of the video are the first and last frame again."""
-        rows = torch.cat([part for part in (before, features, after) if part is not None])
-        offsets = torch.arange(-self.context, self.context + 1, device=rows.device)
-        own = torch.arange(len(features), device=rows.device) + (len(before) if before is not None else 0)
-        with self._mode():
-            windows = (own[:, None] + offsets).clamp(0, len(rows) - 1)
-            return _Pending(_packed(*cast(ContextPoseModel, self._network).decode(rows, windows)))
+    @property
+    def any_size(self) -> bool:
+        """Whether the network takes frames as large as they are."""
+        return getattr(self.runtime, "any_size", False)
 
-    def _start(self, images: UInt8[Tensor, "batch 3 height width"]) -> "_Pending":
-        with self._mode():
-            frames = self._padded(images.to(self.device, non_blocking=True))
-            if self.context:
-                network = cast(ContextPoseModel, self._network)
-                still = torch.arange(len(frames), device=self.device)[:, None].expand(-1, 2 * self.context + 1)
-                poses = network.decode(network.get_representations(frames), still)
-            else:
-                poses = self._network(frames)
-            return _Pending(_packed(*poses)[: len(images)])
+    @property
+    def image_size(self) -> Size:
+        """(height, width) of the frames it takes."""
+        return self.original_size if self.any_size and self.original_size else self.runtime.image_size
 
-    @contextmanager
-    def _mode(self) -> Iterator[None]:
-        lower = self._dtype is not torch.float32
-        with torch.inference_mode(), torch.autocast(self.device.type, self._dtype, enabled=lower):
-            yield
+    @property
+    def decode_size(self) -> Size | None:
+        """(height, width) to bring frames to; None = leave them as they are."""
+        return None if self.any_size else self.runtime.image_size
 
-    def _padded(self, frames: Tensor) -> Tensor:
-        missing = self.batch_size - len(frames)
-        if not self.options.compile or missing <= 0:
-            return frames
-        return torch.cat([frames, frames[-1:].expand(missing, -1, -1, -1)])  # another size would compile anew
+    def resize(self, original_size: Size) -> Resize:
+        """From pixels of a frame to those of the network."""
+        target = original_size if self.any_size else self.runtime.image_size
+        return Resize(original_size, target, getattr(self.runtime, "corner_pixels", False))
 
-    def _prepared(self, model: nn.Module) -> nn.Module:
-        fast = optimize(model, self._dtype) if self.options.optimize else copied(model)
-        fast = fast.to(self.device)
-        if not self.options.compile:
-            return fast
-        if not self.context:
-            return compiled(fast)
-        fast.backbone = compiled(fast.backbone)  # pyright: ignore  # the rest depends on how many frames there are
-        return fast
+    @property
+    def context(self) -> int:
+        """Frames before and after each one that the network looks at."""
+        return self.runtime.context
 
+    @property
+    def batch_size(self) -> int:
+        """Frames per call."""
+        if not self.any_size or self.options.batch_size or not self.original_size:
+            return self.runtime.batch_size
+        height, width = self.runtime.image_size
+        return max(1, self.runtime.batch_size * height * width // (self.image_size[0] * self.image_size[1]))
 
-def _packed(keypoints: Tensor, confidence: Tensor) -> Float[Tensor, "batch keypoints 3"]:
-    return torch.cat([keypoints.float(), confidence.float().unsqueeze(-1)], dim=-1)
+    @property
+    def scorer(self) -> str:
+        """As it stands in tables."""
+        return f"{self.runtime.model_type}_tracker"
 
+    def run(self, calls: Iterable[Call]) -> Iterator[tuple[Rows, Poses]]:
+        """Poses in input pixels of each call, in order.
 
-class _Pending:
-    """Poses that may still be under way from the device."""
+        A result is waited for once the next call is under way, so that an accelerator works while results are used.
+        """
+        state, before = None, None
+        for call in self._timed(calls):
+            pending, state = self.runtime.start(call.frames, None if call.fresh else state)
+            if before is not None:
+                yield before[0], before[1]()
+            before = call.rows, pending
+            del call  # the frames need not live until the next ones come
+        if before is not None:
+            yield before[0], before[1]()
 
-    def __init__(self, packed: Float[Tensor, "batch keypoints 3"]) -> None:
-        self._event = None
-        if packed.is_cuda:
-            packed = packed.to("cpu", non_blocking=True)
-            self._event = torch.cuda.Event()
-            self._event.record()
-        self._packed = packed
+    def stills(
+        self, frames: UInt8[np.ndarray, "batch height width 3"]
+    ) -> tuple[Float[np.ndarray, "batch keypoints 2"], Float[np.ndarray, "batch keypoints"]]:
+        """Poses of frames that have nothing to do with each other; a network that looks around sees each stand still."""
+        window = 2 * self.context + 1
+        if window == 1:
+            return self.runtime.start(frames)[0]()
+        points, sure = zip(*(self._still(frames[i : i + 1]) for i in range(len(frames))), strict=True)
+        return np.concatenate(points), np.concatenate(sure)
 
-    def get(self) -> Poses:
-        """Wait for them."""
-        if self._event is not None:
-            self._event.synchronize()
-        values = self._packed.cpu().numpy().astype(np.float64)
-        return values[..., :2], values[..., 2]
+    def _still(self, frame: UInt8[np.ndarray, "1 height width 3"]) -> Poses:
+        points, sure = self.runtime.start(np.repeat(frame, 2 * self.context + 1, axis=0))[0]()
+        return points[-1:], sure[-1:]
 
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    def _timed(self, calls: Iterable[Call]) -> Iterator[Call]:
+        calls, began = iter(calls), time.perf_counter()
+        for call in calls:
+            self.waiting.seconds += time.perf_counter() - began
+            yield call
+            began = time.perf_counter()

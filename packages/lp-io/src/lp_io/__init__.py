@@ -5,7 +5,9 @@ from lp_io.clips import ClipChange, ClipSchedule, clip_change
 from lp_io.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, atomic_path
 from lp_io.images import image_size, read_image
 from lp_io.labels import ood_label_files, read_labels
+from lp_io.live_source import LiveSource
 from lp_io.progress import Progress
+from lp_io.resize import FrameResizer
 from lp_io.tables import PredictionWriter, read_predictions, write_metric, write_predictions
 from lp_io.video_reader import VideoReader
 from lp_io.video_writer import VideoWriter
@@ -15,6 +17,8 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "ClipChange",
     "ClipSchedule",
+    "FrameResizer",
+    "LiveSource",
     "PredictionWriter",
     "Progress",
     "VideoReader",

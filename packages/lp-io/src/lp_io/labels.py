@@ -26,9 +26,9 @@ def read_labels(root: Path | str, format: str = "auto", file: str | None = None)
     root = Path(root)
     if not root.is_dir():
         raise DataError(f"data.root={root} is not a directory; give the directory of a labeled project.")
-    name = _detect(root) if format == "auto" else format
+    name = detect_format(root) if format == "auto" else format
     labels = label_formats[name]().build().read(root, file)
-    _check(labels)
+    check_labels(labels)
     return labels
 
 
@@ -38,17 +38,27 @@ def ood_label_files(labels: LabelSet) -> list[Path]:
     return [p for suffix in OOD if (p := stem.with_name(f"{stem.name}{suffix}.csv")).exists()]
 
 
-def _detect(root: Path) -> str:
+def detect_format(root: Path) -> str:
+    """The first layout that recognises `root`.
+
+    Raises:
+        DataError: none does.
+    """
     for name in label_formats:
         if label_formats[name]().build().detect(root):
             return name
     raise DataError(
         f"{root} is not a labeled project of a known layout ({', '.join(label_formats)}); "
-        "it needs a CollectedData.csv, a DeepLabCut config.yaml or a COCO JSON."
+        "it needs a CollectedData.csv, a DeepLabCut config.yaml, a COCO JSON or a .slp."
     )
 
 
-def _check(labels: LabelSet) -> None:
+def check_labels(labels: LabelSet) -> None:
+    """Images are there, and labels inside them.
+
+    Raises:
+        DataError: they are not.
+    """
     if not len(labels):
         raise DataError(f"{labels.source} has no labeled frame.")
     image, count = Counter(labels.images).most_common(1)[0]

@@ -17,6 +17,7 @@ class Progress:
         stream: where to; stderr if not given.
         every: seconds between two lines.
         clock: seconds, monotonic.
+        done: of the total, finished before.
     """
 
     def __init__(
@@ -28,26 +29,36 @@ class Progress:
         *,
         every: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
+        done: int = 0,
     ) -> None:
         self.label, self.total = label, total
         self._stream = stream or sys.stderr
         self._show = self._stream.isatty() if show is None else show
         self._every, self._clock = every, clock
+        self._before = self._done = done
         self._begun = self._last = clock()
+
+    def add(self, more: int) -> None:
+        """`more` of the total are finished."""
+        if more:
+            self.update(self._done + more)
 
     def update(self, done: int) -> None:
         """`done` of the total are finished."""
-        now = self._clock()
+        self._done, now = done, self._clock()
         if self._show and (now - self._last >= self._every or done >= self.total):
             self._last = now
             self._stream.write(self._line(done, now - self._begun) + "\n")
             self._stream.flush()
 
     def _line(self, done: int, seconds: float) -> str:
-        speed = done / seconds if seconds > 0 else 0.0
-        end = f"took {_clock(seconds)}" if done >= self.total else f"{_clock((self.total - done) / speed)} left"
+        speed = (done - self._before) / seconds if seconds > 0 else 0.0
+        if not speed:
+            end = "starting"
+        else:
+            end = f"took {_clock(seconds)}" if done >= self.total else f"{_clock((self.total - done) / speed)} left"
         share = 100 * done // self.total if self.total else 100
-        return f"{self.label}: {done}/{self.total} frames ({share}%), {speed:.1f}/s, {end if speed else 'starting'}"
+        return f"{self.label}: {done}/{self.total} frames ({share}%), {speed:.1f}/s, {end}"
 
 
 def _clock(seconds: float) -> str:

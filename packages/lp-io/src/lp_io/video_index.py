@@ -2,18 +2,28 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from lp_core import DataError
+from lp_core import DataError, Size
 
 from lp_io.files import atomic_path
+from lp_io.video_file import file_problem
+from lp_io.video_packets import decoded, open_video, packets
+from lp_io.video_rgb import shown_size, upright
 
+T = TypeVar("T")
 VARIABLE = 0.1  # share of the median frame duration by which durations may differ before the rate counts as variable
-CACHE_VERSION = 1
+CACHE_VERSION = 2
+CHECKED = 200  # decoded frames by which the times of packets are judged where they look wrong
+RATE = 30  # frames/s of a file that does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +34,37 @@ class VideoIndex:
         pts: in units of the stream's time base.
         keyframes: whether decoding can start at the frame.
         seconds: the same times in seconds.
+        shape: (height, width) of the frames as they are shown.
+        turn: the libavfilter filters that turn a decoded frame upright, "" if it is.
+        counted: the file's times cannot tell its frames apart; `pts` are their numbers, and frame n is the n-th that
+            the decoder gives from the beginning.
     """
 
     pts: Int[np.ndarray, " frames"]
     keyframes: Bool[np.ndarray, " frames"]
     seconds: Float[np.ndarray, " frames"]
+    shape: Int[np.ndarray, "2"]
+    turn: str = ""
+    counted: bool = False
 
     def __len__(self) -> int:
         return len(self.pts)
 
+    @property
+    def size(self) -> Size:
+        """(height, width) of the frames as they are shown."""
+        return int(self.shape[0]), int(self.shape[1])
+
+    def row(self, pts: int) -> int | None:
+        """The number of the frame shown at `pts`."""
+        row = int(self.pts.searchsorted(pts))
+        return row if row < len(self.pts) and self.pts[row] == pts else None
+
     def keyframe_before(self, frame: int) -> int:
         """The last frame at or before `frame` that decoding can start at."""
-        starts = np.flatnonzero(self.keyframes[: frame + 1])
-        return int(starts[-1]) if len(starts) else 0
+        before = self.keyframes[frame::-1]
+        back = int(before.argmax())
+        return frame - back if before[back] else 0
 
     @property
     def variable_rate(self) -> bool:
@@ -51,19 +79,26 @@ def video_index(path: Path) -> VideoIndex:
     Raises:
         DataError: no such file, or no video in it.
     """
-    if not path.is_file():
-        raise DataError(f"{path} does not exist; give the path of a video file.")
+    if problem := file_problem(path):
+        raise DataError(problem)
     cached = _cache_file(path)
     if cached.exists():
         try:
             with np.load(cached, allow_pickle=False) as saved:
-                return VideoIndex(saved["pts"], saved["keyframes"], saved["seconds"])
-        except (OSError, ValueError, KeyError):
+                return VideoIndex(
+                    saved["pts"],
+                    saved["keyframes"],
+                    saved["seconds"],
+                    saved["shape"],
+                    str(saved["turn"]),
+                    bool(saved["counted"]),
+                )
+        except (OSError, ValueError, KeyError, EOFError):
             cached.unlink(missing_ok=True)
     index = _build(path)
     try:
         with atomic_path(cached) as temporary, temporary.open("wb") as file:
-            np.savez(file, pts=index.pts, keyframes=index.keyframes, seconds=index.seconds)
+            np.savez(file, **{f.name: getattr(index, f.name) for f in fields(index)})
     except (OSError, DataError):
         pass  # a cache that cannot be written costs time, nothing else
     return index
@@ -76,92 +111,85 @@ def _cache_file(path: Path) -> Path:
     return folder / f"{hashlib.blake2b(key.encode(), digest_size=16).hexdigest()}.npz"
 
 
-def open_video(path: Path, threads: int = 0) -> tuple["av.container.InputContainer", "av.VideoStream"]:
-    """The container and its first video stream, decoded by `threads` threads (0: as many as there are cores).
-
-    Raises:
-        DataError: not a readable video.
-    """
-    try:
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError) as e:
-        raise DataError(
-            f"{path} cannot be read as a video ({e.strerror or e}); check that the file is complete."
-        ) from e
-    if not container.streams.video:
-        container.close()
-        raise DataError(f"{path} holds no video stream; give a video file.")
-    stream = container.streams.video[0]
-    stream.thread_type = "AUTO"
-    stream.codec_context.thread_count = threads
-    return container, stream
-
-
 def _build(path: Path) -> VideoIndex:
+    base, rate, shape, turn = _looks(path)
     times, keys = _packet_times(path)
     if times is None:  # some containers do not say when a packet is shown: ask the decoder
         times, keys = _decoded_times(path)
-    if not len(times):
-        raise DataError(f"{path} holds no video frame that can be decoded; check that the file is complete.")
+    counted = times is None
+    if times is None:
+        times = np.arange(len(keys))
+        base = 1 / rate
     order = np.argsort(times, kind="stable")
+    pts = times[order]
+    return VideoIndex(pts, keys[order], pts * base, shape, turn, counted)
+
+
+def _looks(path: Path) -> tuple[float, float, np.ndarray, str]:
+    """Seconds per unit of time, frames/s, and how the first frame is shown: its size and what turns it upright."""
     container, stream = open_video(path)
     with container:
-        base = float(stream.time_base or 1)
-    pts = times[order]
-    return VideoIndex(pts, keys[order], pts * base)
+        first = next((f for f in _frames(path, container, stream) if f is not None), None)
+        if first is None:
+            raise DataError(f"{path} holds no video frame that can be decoded; check that the file is complete.")
+        turn = upright(first)
+        rate = float(stream.average_rate or stream.guessed_rate or RATE)
+        return float(stream.time_base or 1), rate, np.array(shown_size(first, turn)), turn
 
 
 def _packet_times(path: Path) -> tuple[np.ndarray | None, np.ndarray]:
-    times, keys = [], []
+    """Times and keyframes from the packets alone; None if they do not tell when each frame is shown."""
+    times, keys, sent = array("q"), array("b"), None
     container, stream = open_video(path)
     with container:
-        try:
-            for packet in container.demux(stream):
-                if not packet.size or packet.is_discard:
-                    continue
-                times.append(packet.pts)
-                keys.append(packet.is_keyframe)
-        except av.FFmpegError:
-            pass  # a file that ends early: what came before counts
-    if any(t is None for t in times) or len(set(times)) != len(times):
+        for packet in _readable(path, packets(container, stream)):
+            if packet.is_discard:
+                continue
+            goes_back = packet.dts is not None and sent is not None and packet.dts < sent
+            if packet.pts is None or goes_back:
+                return None, np.empty(0, bool)
+            sent = packet.dts
+            times.append(packet.pts)
+            keys.append(packet.is_keyframe)
+        reorders = bool(stream.codec_context.has_b_frames)
+    found = np.array(times, dtype=np.int64)
+    in_order = bool((np.diff(found) > 0).all())
+    if len(np.unique(found)) != len(found) or (reorders and in_order and not _shown_in_order(path)):
         return None, np.empty(0, bool)
-    return np.array(times, dtype=np.int64), np.array(keys, dtype=bool)
+    return found, np.array(keys, dtype=bool)
 
 
-def _decoded_times(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    times, keys = [], []
+def _shown_in_order(path: Path) -> bool:
+    """Whether the decoder, which reorders frames, gives them in the order of their times; AVI files have the wrong."""
     container, stream = open_video(path)
     with container:
-        for frame in decoded(container, stream):
-            if frame.pts is not None and (not times or frame.pts > times[-1]):
+        frames = islice(_frames(path, container, stream), CHECKED)
+        times = [f.pts for f in frames if f is not None]
+    return None not in times and bool((np.diff(np.array(times, dtype=np.int64)) > 0).all())
+
+
+def _decoded_times(path: Path) -> tuple[np.ndarray | None, np.ndarray]:
+    """Times and keyframes from decoding; None for times if they do not increase or a frame is lost: then count."""
+    times, keys, told = array("q"), array("b"), True
+    container, stream = open_video(path, threads=1)
+    with container:
+        for frame in _frames(path, container, stream):
+            told = told and frame is not None and frame.pts is not None and (not times or frame.pts > times[-1])
+            keys.append(frame is not None and frame.key_frame)
+            if told and frame is not None and frame.pts is not None:
                 times.append(frame.pts)
-                keys.append(bool(frame.key_frame))
-    return np.array(times, dtype=np.int64), np.array(keys, dtype=bool)
+    return np.array(times, dtype=np.int64) if told else None, np.array(keys, dtype=bool)
 
 
-def decoded(container: "av.container.InputContainer", stream: "av.VideoStream"):
-    """Frames in presentation order that can be trusted.
+def _frames(
+    path: Path, container: "av.container.InputContainer", stream: "av.VideoStream"
+) -> Iterator["av.VideoFrame | None"]:
+    return _readable(path, decoded(packets(container, stream), stream))
 
-    A packet that cannot be decoded is passed over, and so is what was predicted from it: everything up to the next
-    keyframe, which decoders otherwise conceal with stale content.
-    """
-    packets = container.demux(stream)
-    doubtful = False
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.FFmpegError):
-            break
-        try:
-            frames = packet.decode()
-        except av.FFmpegError:
-            doubtful = True
-            continue
-        for frame in frames:
-            doubtful = (doubtful or frame.is_corrupt) and not (frame.key_frame and not frame.is_corrupt)
-            if not doubtful:
-                yield frame
+
+def _readable(path: Path, items: Iterator[T]) -> Iterator[T]:
+    """The same items; a drive that fails is a sentence."""
     try:
-        yield from () if doubtful else stream.codec_context.decode(None)
-    except (av.FFmpegError, EOFError):
-        return
+        yield from items
+    except OSError as e:
+        raise DataError(f"{path} cannot be read ({e.strerror or e}); check its drive and start again.") from e

@@ -4,19 +4,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-import av
 import numpy as np
-from av.video.reformatter import Interpolation
 from jaxtyping import Float, UInt8
 from lp_core import DataError, Size
 
-from lp_io.video_index import VideoIndex, decoded, open_video, video_index
+from lp_io.video_decoder import VideoDecoder
+from lp_io.video_file import FileState, file_problem
+from lp_io.video_index import VideoIndex, video_index
+from lp_io.video_rgb import RgbFrames
 
 
 class VideoReader:
     """Frames of a video by number. Frame n is the n-th in presentation order, whatever the container claims.
 
-    Frames that cannot be decoded come out black and their numbers are in `broken`, so that nothing ever shifts.
+    Frames that cannot be decoded come out black and their numbers are in `broken`, so that nothing ever shifts. Frames
+    are upright, as players, OpenCV and DeepLabCut show them: a display matrix in the file is obeyed.
 
     Args:
         path: the file.
@@ -29,16 +31,15 @@ class VideoReader:
 
     def __init__(self, path: Path | str, size: Size | None = None, threads: int = 0) -> None:
         self.path = Path(path)
+        if problem := file_problem(self.path):
+            raise DataError(problem)
+        self._opened = FileState.of(self.path)
         self._index: VideoIndex = video_index(self.path)
-        self._threads = threads
-        self._container, self._stream = open_video(self.path, threads)
-        self.original_size: Size = (self._stream.height, self._stream.width)
+        self._decoder = VideoDecoder(self.path, self._index, threads)
+        self.original_size: Size = self._index.size
         self.size: Size = size or self.original_size
-        self._row = {int(pts): row for row, pts in enumerate(self._index.pts)}
+        self._rgb = RgbFrames(self.size, self._index.turn, self._decoder.stream.codec_context.name)
         self._broken: set[int] = set()
-        self._decoding: Iterator[av.VideoFrame] | None = None
-        self._next = -1  # the row that `_decoding` is about to give, -1 if unknown
-        self._ahead: tuple[int, av.VideoFrame] | None = None
 
     def __enter__(self) -> "VideoReader":
         return self
@@ -50,8 +51,7 @@ class VideoReader:
 
     def close(self) -> None:
         """Release the file."""
-        self._decoding = None
-        self._container.close()
+        self._decoder.close()
 
     @property
     def frame_count(self) -> int:
@@ -63,7 +63,7 @@ class VideoReader:
         """Frames per second: the inverse of the median frame duration."""
         if len(self._index) > 1:
             return float(1 / np.median(np.diff(self._index.seconds)))
-        return float(self._stream.average_rate or 30)
+        return float(self._decoder.stream.average_rate or 30)
 
     @property
     def times(self) -> Float[np.ndarray, " frames"]:
@@ -83,7 +83,12 @@ class VideoReader:
             found.append(
                 f"{self.path} has a variable frame rate: rows of predictions are frames, not equal steps of time."
             )
-        if claimed := self._stream.frames:
+        if self._index.counted:
+            found.append(
+                f"{self.path} does not say when each frame is shown, so that frames are counted from its beginning, which "
+                "is slow for training on it; convert it to mp4."
+            )
+        if claimed := self._decoder.stream.frames:
             missing = claimed - len(self._index)
             if missing > 0:
                 found.append(f"{self.path} announces {claimed} frames but presents {len(self._index)}.")
@@ -103,75 +108,44 @@ class VideoReader:
         """Frames `start` to `start + length - 1`.
 
         Raises:
-            DataError: outside the video.
+            DataError: outside the video, or the file is gone, has changed or its drive has failed since it was opened.
         """
         if start < 0 or start + length > self.frame_count:
             raise DataError(f"{self.path} has frames 0 to {self.frame_count - 1}, not {start} to {start + length - 1}.")
         out = np.zeros((length, *self.size, 3), dtype=np.uint8)
         for row in range(start, start + length):
-            frame = self._frame(row)
-            if frame is None:
-                self._broken.add(row)
-            else:
-                out[row - start] = self._rgb(frame)
+            self._read(row, out[row - start])
         return out
 
     def frames(self, indices: Sequence[int]) -> UInt8[np.ndarray, "frames h w 3"]:
-        """Any frames, in the order asked for; decoded in the video's order."""
+        """Any frames, in the order asked for; decoded in the video's order.
+
+        Raises:
+            DataError: as `clip`.
+        """
         wanted = np.asarray(indices, dtype=np.int64)
         out = np.zeros((len(wanted), *self.size, 3), dtype=np.uint8)
         for row in np.unique(wanted):
             out[wanted == row] = self.clip(int(row), 1)[0]
         return out
 
-    def _rgb(self, frame: av.VideoFrame) -> UInt8[np.ndarray, "h w 3"]:
-        height, width = self.size
-        return frame.reformat(width, height, format="rgb24", interpolation=Interpolation.BILINEAR).to_ndarray()
-
-    def _frame(self, row: int) -> av.VideoFrame | None:
-        """Frame `row`, or None if it cannot be decoded. Decoding goes on from where it is if that is the shorter way."""
-        key = self._index.keyframe_before(row)
-        if self._decoding is None or self._next > row or key > self._next:
-            self._seek(key)
-        while True:
-            if self._ahead is None:
-                self._ahead = self._decode()
-            if self._ahead is None:  # the stream ended early
-                return None
-            at, frame = self._ahead
-            if at > row:
-                self._next = at
-                return None
-            self._ahead, self._next = None, at + 1
-            if at == row:
-                return None if frame.is_corrupt else frame
-
-    def _decode(self) -> tuple[int, av.VideoFrame] | None:
-        assert self._decoding is not None
-        for frame in self._decoding:
-            row = self._row.get(frame.pts) if frame.pts is not None else None
-            if row is not None:
-                return row, frame
-        return None
-
-    def _seek(self, row: int) -> None:
-        """Put decoding at keyframe `row`; where the container lands behind it, start from the beginning instead."""
-        self._restart(int(self._index.pts[row]) if row else None)
-        self._ahead = self._decode()
-        if row and (self._ahead is None or self._ahead[0] > row):
-            self._restart(None)
-            self._ahead = self._decode()
-        self._next = self._ahead[0] if self._ahead else self.frame_count
-
-    def _restart(self, pts: int | None) -> None:
+    def _read(self, row: int, out: UInt8[np.ndarray, "h w 3"]) -> None:
+        """Put frame `row` into `out`, or note that it is broken."""
         try:
-            if pts is None and self._decoding is None:
-                pass  # freshly opened: already at the beginning
-            elif pts is None:
-                raise av.FFmpegError(0, "reopen")
-            else:
-                self._container.seek(pts, stream=self._stream, backward=True)
-        except av.FFmpegError:
-            self._container.close()
-            self._container, self._stream = open_video(self.path, self._threads)
-        self._decoding = decoded(self._container, self._stream)
+            frame = self._decoder.frame(row)
+        except OSError as e:
+            raise self._unreadable(row, self._opened.complaint() or e.strerror or str(e)) from e
+        except DataError as e:  # opened again to go back, and it is no longer a video
+            raise self._unreadable(row, self._opened.complaint() or "it does not open again") from e
+        if frame is not None:
+            self._rgb.write(frame, out)
+            return
+        if reason := self._opened.complaint():
+            raise self._unreadable(row, reason)
+        self._broken.add(row)
+
+    def _unreadable(self, row: int, reason: str) -> DataError:
+        return DataError(
+            f"{self.path} can no longer be read at frame {row} ({reason}); "
+            "make sure that the file is there and that nothing writes to it, and start again."
+        )

@@ -6,14 +6,21 @@ from types import TracebackType
 
 import av
 import numpy as np
+from av.filter import Graph
+from av.video.reformatter import ColorRange, Colorspace
 from jaxtyping import UInt8
 from lp_core import Size
 
 from lp_io.files import atomic_path
 
+SCALE = "flags=bilinear+accurate_rnd+full_chroma_inp:out_chroma_loc=left:out_color_matrix=bt601:out_range=tv"
+
 
 class VideoWriter:
     """Writes RGB frames as H.264 (yuv420p) in an mp4; the file appears under its name when it is complete.
+
+    Colours are BT.601 in limited range and the file says so; colour samples lie where H.264 says, at the left pixel of
+    each pair.
 
     Args:
         path: of the file.
@@ -35,7 +42,22 @@ class VideoWriter:
         height, width = self.size
         self._stream.height, self._stream.width = height + height % 2, width + width % 2
         self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.colorspace = Colorspace.ITU601
+        self._stream.codec_context.color_range = ColorRange.MPEG
+        self._yuv, self._written = self._graph(), 0
         return self
+
+    def _graph(self) -> Graph:
+        height, width = self._stream.height, self._stream.width
+        graph = Graph()
+        nodes = [
+            graph.add_buffer(width=width, height=height, format=av.VideoFormat("rgb24"), time_base=1 / self._fps),
+            graph.add("scale", f"{width}:{height}:{SCALE}"),
+            graph.add("format", "pix_fmts=yuv420p"),
+            graph.add("buffersink"),
+        ]
+        graph.link_nodes(*nodes).configure()
+        return graph
 
     def write(self, frame: UInt8[np.ndarray, "height width 3"]) -> None:
         """Append one RGB frame of the writer's size."""
@@ -43,7 +65,10 @@ class VideoWriter:
         if height % 2 or width % 2:
             frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)))
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        self._container.mux(self._stream.encode(picture))
+        picture.pts, picture.time_base = self._written, 1 / self._fps
+        self._written += 1
+        self._yuv.vpush(picture)
+        self._container.mux(self._stream.encode(self._yuv.vpull()))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

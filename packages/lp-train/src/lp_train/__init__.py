@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         write_video_metrics,
     )
     from lp_train.fit import train
+    from lp_train.foreign import is_foreign_run, load_foreign
     from lp_train.lp_config import translate
     from lp_train.network import PoseNet
     from lp_train.rundir import RunDir
@@ -29,6 +30,7 @@ _HOME = {
     "TrainingConfig": "config", "Evaluation": "evaluation", "evaluate": "evaluation", "results_table": "evaluation",
     "write_video_metrics": "evaluation", "load_calibration": "evaluation", "describe_subspaces": "subspaces",
     "predict_labels": "evaluation", "dataset_of": "data",
+    "is_foreign_run": "foreign", "load_foreign": "foreign",
     "train": "fit", "translate": "lp_config", "PoseNet": "network", "RunDir": "rundir", "Tracker": "tracker",
 }  # fmt: skip
 
@@ -48,8 +50,10 @@ __all__ = [
     "dataset_of",
     "describe_subspaces",
     "evaluate",
+    "is_foreign_run",
     "load",
     "load_calibration",
+    "load_foreign",
     "load_model",
     "predict_labels",
     "results_table",

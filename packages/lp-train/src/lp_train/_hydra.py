@@ -137,8 +137,8 @@ def load(path: Path) -> TrainConfig:
     if not isinstance(values, Mapping) or "parts" not in values:
         raise ConfigError(f"{path} was not written by lpose train; run=DIR must be the directory of a run.")
     parts = dict(values["parts"])
-    choices = [f"{group}={parts[group]}" for group in GROUPS if group != "losses"]
-    config = _composed([*choices, f"losses=[{','.join(parts['losses'])}]"])
+    choices = [f"{group}={parts[group]}" for group in GROUPS if group in parts and group != "losses"]
+    config = _composed([*choices, f"losses=[{','.join(parts.get('losses', []))}]"])  # older runs name fewer parts
     try:
         merged = OmegaConf.merge(config, {k: v for k, v in values.items() if k != "parts"})
     except OmegaConfBaseException as e:

@@ -11,6 +11,7 @@ from lp_losses import LossFactory, Renamed
 from lp_train._hydra import load
 from lp_train.config import TrainConfig
 from lp_train.data import RunData
+from lp_train.foreign import is_foreign_run, load_foreign
 from lp_train.network import PoseNet
 from lp_train.optimization import Schedule
 from lp_train.rundir import RunDir
@@ -97,6 +98,8 @@ def build_tracker(config: TrainConfig, data: RunData) -> Tracker:
 def load_model(run: Path | str, checkpoint: Path | None = None) -> PoseNet:
     """The trained network of a run, in evaluation mode on the CPU. Needs neither the training data nor a download.
 
+    Runs of Lightning Pose and models of DeepLabCut are runs too (`lp_train.foreign`).
+
     Args:
         run: directory of the run.
         checkpoint: another than the best one.
@@ -104,6 +107,8 @@ def load_model(run: Path | str, checkpoint: Path | None = None) -> PoseNet:
     Raises:
         ConfigError: not a run, nothing trained yet, or made with parts that are not installed.
     """
+    if is_foreign_run(run):
+        return load_foreign(run, checkpoint)
     files = RunDir(Path(run))
     config = load(files.config)
     if hasattr(config.backbone, "pretrained"):  # the checkpoint has every weight: fetch none

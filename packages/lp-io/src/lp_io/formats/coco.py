@@ -93,7 +93,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _image_path(root: Path, name: str) -> str:
-    return f"images/{name}" if (root / "images" / name).exists() else name
+    return name if Path(name).is_absolute() or not (root / "images" / name).exists() else f"images/{name}"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lp_core import DataError, LabelFormatConfig, LabelSet
 
+from lp_io.formats.skeleton import read_skeleton
 from lp_io.header_table import read_header_table
 
 OOD = ("_new", "_test")  # label files of out-of-distribution data, beside the main one
@@ -24,7 +25,7 @@ class LightningPose:
         names, keypoints, visibility = table.keypoints()
         return LabelSet(
             root=root, source=path, images=table.index, keypoint_names=names, keypoints=keypoints,
-            visibility=visibility, scorer=table.scorer,
+            visibility=visibility, scorer=table.scorer, skeleton=read_skeleton(root, names),
         )  # fmt: skip
 
     def _files(self, root: Path) -> list[Path]:

@@ -1,0 +1,203 @@
+"""Every runtime keeps the contract, and gives what float64 gives."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from lp_core import ConfigError, runtimes
+from lp_core.testing.runtime import RuntimeContract
+from lp_infer import PredictOptions, open_runtime
+from lp_infer.parity import exact, parity
+from torch import nn
+
+
+class Follower(nn.Module):
+    """Reads two points from each frame by layers that nobody trained, and gives their weighted sum over the window."""
+
+    keypoint_names = ("mean", "late")
+    image_size = (96, 96)
+    model_type = "heatmap_mhcrnn"
+
+    def __init__(self, context: int = 2) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.context = context
+        self.backbone = nn.Sequential(nn.Conv2d(3, 4, 5, stride=4), nn.BatchNorm2d(4), nn.LeakyReLU(0.3))
+        self.read = nn.Linear(4 * 23 * 23, 4)
+
+    def get_representations(self, images):
+        return self.backbone(images.float() / 255)
+
+    def decode(self, features, windows=None):
+        if windows is None:
+            offsets = torch.arange(-self.context, self.context + 1)
+            windows = (torch.arange(len(features))[:, None] + offsets).clamp(0, len(features) - 1)
+        weights = torch.arange(1.0, windows.shape[1] + 1)
+        read = self.read(features.flatten(1))[windows]
+        points = 200 * (read * weights[:, None]).sum(1).unflatten(-1, (2, 2))
+        return points, (points.mean(-1) / 100).sigmoid()
+
+    def forward(self, images):
+        return self.decode(self.get_representations(images))
+
+
+def needs(name):
+    """Skip a class where the library is absent."""
+    absent = name not in runtimes or runtimes[name]().missing()
+    if not absent and name != "torch":
+        absent = "" if all(map(_found, ("onnx", "onnxscript"))) else "pip install 'lp-infer[export]'"
+    return pytest.mark.skipif(
+        bool(absent), reason=f"runtime {name} is not installed here ({absent or 'no entry point'})"
+    )
+
+
+def _found(module):
+    import importlib.util
+
+    return importlib.util.find_spec(module) is not None
+
+
+@pytest.fixture(autouse=True, scope="module")
+def own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+class Contract(RuntimeContract):
+    @pytest.fixture(autouse=True)
+    def given(self, model, paint):
+        self.model, self.changed, self.following = model, type(model)().eval(), Follower().eval()
+        with torch.no_grad():
+            self.changed.conv.weight.mul_(1.01)
+        self.paint = paint
+
+    def frames(self):
+        at = [np.array([[12 + 4.5 * t, 20 + 3 * t], [80 - 4 * t, 70 - 2.5 * t]]) for t in range(14)]
+        return np.stack([self.paint(positions, (96, 96)) for positions in at])
+
+    def expected(self, model, frames):
+        return exact(model, frames)
+
+
+@needs("torch")
+class TestTorch(Contract):
+    name = "torch"
+
+
+@needs("onnx")
+class TestOnnx(Contract):
+    name = "onnx"
+
+    @pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"precision": "int8"}, {"tensorrt": True}])
+    def test_what_a_float32_file_on_a_cpu_cannot_have(self, options):
+        with pytest.raises(ConfigError, match=r"choose|lpose export precision=int8|needs device=cuda"):
+            self.build(**options)
+
+
+@needs("openvino")
+class TestOpenVino(Contract):
+    name = "openvino"
+
+    def test_float32_is_not_bfloat16(self):
+        """It would be by default on a CPU that has it."""
+        frames = self.frames()
+        exactly = exact(self.model, frames)
+        assert parity(self.build(), exactly, frames).largest < 1e-3
+        try:
+            lower = self.build(precision="bfloat16")
+        except ConfigError as e:
+            pytest.skip(str(e))
+        assert parity(lower, exactly, frames).largest > 1e-2
+        assert lower.fingerprint != self.build().fingerprint
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in ("torch", "onnx", "openvino")])
+@pytest.mark.parametrize("kind", ["alone", "following"])
+def test_parity_with_float64(name, kind, model, paint):
+    frames = np.stack([paint(np.array([[20 + 3 * t, 30 + t], [70 - 3 * t, 60]]), (96, 96)) for t in range(12)])
+    network = model if kind == "alone" else Follower().eval()
+    runtime = runtimes.make(name, device="cpu", threads=1, batch_size=5).build(network)
+    found = parity(runtime, exact(network, frames), frames)
+    print(f"{name} {kind}: {found}")
+    assert found.largest < 1e-3 and found.confidence < 1e-4 and found.counted == 1
+
+
+def test_float64_is_float64(model, paint):
+    """Its differences from float32 are those of rounding, neither none nor many; the network stays what it was."""
+    frames = np.stack([paint(np.array([[20.3, 30.1], [70.7, 60.2]]), (96, 96))])
+    points, sure = exact(model, frames)
+    with torch.no_grad():
+        plain = model(torch.from_numpy(frames).permute(0, 3, 1, 2))
+    assert points.dtype == sure.dtype == np.float64 and plain[0].dtype == torch.float32
+    assert 0 < np.abs(points - plain[0].numpy()).max() < 1e-3
+
+
+@needs("onnx")
+def test_an_unchanged_module_is_exported_once(model, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    options = PredictOptions(runtime="onnx", device="cpu", threads=1)
+    first = open_runtime(model, options).fingerprint
+    (path,) = (tmp_path / "lp" / "exports").glob("*.onnx")
+    written = path.stat().st_mtime_ns
+    assert open_runtime(type(model)().eval(), options).fingerprint == first and path.stat().st_mtime_ns == written
+    path.write_bytes(path.read_bytes()[:-100])  # damaged: written anew, the same to the byte
+    assert open_runtime(model, options).fingerprint == first
+    model.image_size = (96, 64)
+    assert open_runtime(model, options).fingerprint != first
+    assert len(list((tmp_path / "lp" / "exports").glob("*.onnx"))) == 2
+
+
+@needs("onnx")
+def test_another_decoder_is_another_network(model, tmp_path, monkeypatch):
+    """With equal weights, if what it is set to differs."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    options = PredictOptions(runtime="onnx", device="cpu", threads=1)
+
+    @dataclasses.dataclass
+    class Shift:
+        pixels: float
+
+    class Shifted(type(model)):
+        def forward(self, images):
+            points, sure = super().forward(images)
+            return points + self.predictor.pixels, sure
+
+    found = []
+    for pixels in (0.0, 5.0):
+        network = Shifted().eval()
+        network.predictor = Shift(pixels)
+        found.append(open_runtime(network, options).start(np.full((1, 96, 96, 3), 9, np.uint8))[0]()[0])
+    np.testing.assert_allclose(found[1] - found[0], 5, atol=1e-3)
+
+
+@needs("onnx")
+def test_a_network_that_cannot_be_translated_is_one_sentence():
+    class Odd(nn.Module):
+        keypoint_names, image_size, model_type = ("a",), (8, 8), "heatmap"
+
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
+        def forward(self, images):
+            if images.float().mean() > 3:  # depends on values
+                return images.float().mean((1, 2, 3))[:, None, None].expand(-1, 1, 2), images.float()[:, :1, 0, 0]
+            return images.float().sum((1, 2, 3))[:, None, None].expand(-1, 1, 2), images.float()[:, :1, 0, 0]
+
+    with pytest.raises(
+        ConfigError, match=r"\(Odd\) cannot be translated to ONNX: .*; predict with runtime=torch.$"
+    ) as e:
+        open_runtime(Odd().eval(), PredictOptions(runtime="onnx", device="cpu"))
+    assert "\n" not in str(e.value)
+
+
+def test_configs_bring_no_library():
+    code = (
+        "import sys; from lp_infer.runtimes import OnnxConfig, OpenVinoConfig; OnnxConfig().missing(); OpenVinoConfig();"
+        "sys.exit(bool({'torch', 'onnx', 'onnxruntime', 'openvino'} & sys.modules.keys()))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,213 @@
+"""SLEAP labels, `.slp` and `.pkg.slp`, one animal per frame; needs `pip install "lp-io[sleap]"`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lp_core import NOT_LABELED, OCCLUDED, VISIBLE, DataError, LabelFormatConfig, LabelSet
+
+from lp_io.label_writers.layout import unused
+
+JPEG = ("jpg", "jpeg")
+
+
+class Sleap:
+    """Reads a `.slp` whose frames are image files; frames of videos and embedded images must be converted first."""
+
+    def detect(self, root: Path) -> bool:
+        """A `.slp` right in `root`."""
+        return any(root.glob("*.slp"))
+
+    def read(self, root: Path, file: str | None = None) -> LabelSet:
+        """Read `root/file`, by default the only `.slp`."""
+        path = root / file if file else only_slp(root)
+        project = read_sleap(path)
+        if any(frame.file is None for frame in project.frames):
+            raise DataError(
+                f"{path} holds images inside it or labels frames of a video, and training needs image files; "
+                f"make them with: lpose convert source={path} to=lightning_pose out=DIR"
+            )
+        return project.labels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SleapFrame:
+    """Where the image of one labeled frame is.
+
+    Attributes:
+        video: a `sleap_io.Video`.
+        number: of the frame in it.
+        file: the image file, if it is one.
+    """
+
+    video: Any
+    number: int
+    file: Path | None
+
+    @property
+    def encoded(self) -> bool:
+        """Whether the file of an image is in the `.slp` itself."""
+        backend = self.video.backend
+        return bool(getattr(backend, "has_embedded_images", False)) and backend.image_format in (*JPEG, "png")
+
+    @property
+    def swapped(self) -> bool:
+        """Whether red and blue are exchanged in that file, as SLEAP wrote them before its format 1.4."""
+        return self.encoded and self.video.backend.channel_order == "BGR"
+
+    @property
+    def suffix(self) -> str:
+        """Of the image file that the frame becomes."""
+        return ".jpg" if self.encoded and not self.swapped and self.video.backend.image_format in JPEG else ".png"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SleapProject:
+    """What a `.slp` holds.
+
+    Attributes:
+        frames: one per image of `labels`.
+        videos: of the project, all of them, as `sleap_io.Video`.
+        predicted: frames passed over because a person labeled nothing in them.
+    """
+
+    labels: LabelSet
+    frames: tuple[SleapFrame, ...]
+    videos: tuple[Any, ...]
+    predicted: int
+
+
+def sleap_io(path: Path) -> Any:
+    """The module.
+
+    Raises:
+        DataError: not installed.
+    """
+    try:
+        import sleap_io as module  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise DataError(f'{path} is a SLEAP file, which needs sleap-io: pip install "lp-io[sleap]"') from None
+    return module
+
+
+def only_slp(root: Path) -> Path:
+    """The `.slp` in `root`.
+
+    Raises:
+        DataError: none, or several.
+    """
+    files = sorted(root.glob("*.slp"))
+    if len(files) != 1:
+        raise DataError(f"{root} has {len(files)} .slp files; give the path of one.")
+    return files[0]
+
+
+def read_sleap(path: Path) -> SleapProject:
+    """The frames that a person labeled, in file order; frames with predictions only are passed over.
+
+    Positions: sleap-io gives the frame of SLEAP's format 1.1 and later, where the centre of the top-left pixel is (0, 0).
+
+    Raises:
+        DataError: missing, damaged, several animals, several skeletons, or nothing labeled.
+    """
+    content = _load(path)
+    labeled = [frame for frame in content.labeled_frames if frame.user_instances]
+    predicted = len(content.labeled_frames) - len(labeled)
+    if not labeled:
+        raise DataError(f"{path} has no frame labeled by a person ({predicted} with predictions only).")
+    skeleton = _skeleton(path, labeled)
+    names = _video_names([frame.video for frame in labeled])
+    frames = [SleapFrame(video=f.video, number=int(f.frame_idx), file=_image_file(path, f)) for f in labeled]
+    keypoints, visibility = _points(labeled)
+    labels = LabelSet(
+        root=path.parent, source=path, keypoint_names=tuple(skeleton.node_names), keypoints=keypoints,
+        images=tuple(_image_name(path.parent, frame, names[id(frame.video)]) for frame in frames),
+        visibility=visibility, skeleton=tuple((int(a), int(b)) for a, b in skeleton.edge_inds),
+        scorer=str(content.provenance.get("scorer", "lp")),
+    )  # fmt: skip
+    return SleapProject(labels=labels, frames=tuple(frames), videos=tuple(content.videos), predicted=predicted)
+
+
+def _load(path: Path) -> Any:
+    if not path.is_file():
+        raise DataError(f"{path} does not exist; give the path of a .slp file.")
+    try:
+        return sleap_io(path).load_slp(str(path))
+    except DataError:
+        raise
+    except Exception as e:  # sleap-io raises whatever its parts raise on a damaged file
+        raise DataError(f"{path} cannot be read as a SLEAP file ({type(e).__name__}: {e}).") from e
+
+
+def _skeleton(path: Path, labeled: list[Any]) -> Any:
+    for frame in labeled:
+        if len(frame.user_instances) > 1:
+            raise DataError(
+                f"{path}: frame {frame.frame_idx} shows {len(frame.user_instances)} animals, which is not supported yet."
+            )
+    skeletons = {id(s): s for s in (frame.user_instances[0].skeleton for frame in labeled)}
+    if len(skeletons) > 1:
+        raise DataError(f"{path} has labels of {len(skeletons)} skeletons; keep one in SLEAP and save again.")
+    return next(iter(skeletons.values()))
+
+
+def _points(labeled: list[Any]) -> tuple[np.ndarray, np.ndarray]:
+    points = [frame.user_instances[0].points for frame in labeled]
+    keypoints = np.stack([np.asarray(p["xy"], dtype=np.float64) for p in points])
+    keypoints[~np.isfinite(keypoints).all(-1)] = np.nan
+    seen = np.stack([np.asarray(p["visible"], dtype=bool) for p in points])
+    visibility = np.where(np.isnan(keypoints[..., 0]), NOT_LABELED, np.where(seen, VISIBLE, OCCLUDED))
+    return keypoints, visibility.astype(np.int64)
+
+
+def _video_names(videos: list[Any]) -> dict[int, str]:
+    """A folder name per video, from the file that frames come from; a second video of a name gets a number."""
+    names: dict[int, str] = {}
+    taken: dict[str, str] = {}
+    for video in videos:
+        if id(video) not in names:
+            names[id(video)] = unused(_video_name(video), taken, str(id(video)))
+    return names
+
+
+def _video_name(video: Any) -> str:
+    origin = video.source_video or video
+    if isinstance(origin.filename, list):
+        return Path(origin.filename[0]).parent.name or "frames"
+    return Path(origin.filename).stem.removesuffix(".pkg")
+
+
+def _image_file(path: Path, frame: Any) -> Path | None:
+    """The frame's image file; a project that moved is searched below the folder of its `.slp`."""
+    names = frame.video.filename
+    if not isinstance(names, list):
+        return None
+    stored = Path(names[frame.frame_idx])
+    parts = stored.parts[1:] if stored.is_absolute() else stored.parts
+    tails = [path.parent / Path(*parts[start:]) for start in range(max(len(parts) - 1, 1))]
+    return next((file for file in [path.parent / stored, *tails] if file.is_file()), stored)
+
+
+def _image_name(root: Path, frame: SleapFrame, video: str) -> str:
+    """Path relative to the labels: of the file, of the file it was embedded from, or one made of video and number."""
+    if frame.file is not None:
+        return (frame.file.relative_to(root) if frame.file.is_relative_to(root) else frame.file).as_posix()
+    origin = frame.video.source_video
+    if origin is not None and isinstance(origin.filename, list) and frame.number < len(origin.filename):
+        return _renamed(Path(origin.filename[frame.number]), frame.suffix).as_posix()
+    return f"labeled-data/{video}/img{frame.number:08d}.png"
+
+
+def _renamed(path: Path, suffix: str) -> Path:
+    same = path.suffix.lower().replace("jpeg", "jpg") == suffix
+    return path if same else path.with_suffix(suffix)
+
+
+@dataclass(slots=True, kw_only=True)
+class SleapConfig(LabelFormatConfig):
+    """SLEAP .slp and .pkg.slp, one animal per frame; needs the extra lp-io[sleap]."""
+
+    def build(self) -> Sleap:
+        """The reader."""
+        return Sleap()

@@ -1,0 +1,1 @@
+"""Layouts of predictions beside CSV, one module each."""
