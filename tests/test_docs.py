@@ -19,13 +19,14 @@ def commands(page):
 
 
 def test_getting_started(tmp_path):
-    pages = ("docs/getting-started.md", "docs/convert.md", "docs/unlabeled-video.md")
-    ours = [line for page in pages for line in commands(page) if line.startswith("lpose ")]
+    pages = ("docs/getting-started.md", "docs/convert.md", "docs/prediction.md", "docs/unlabeled-video.md")
+    ours = [line for page in pages for line in commands(page) if line.startswith(("lpose ", "python -m lp_infer "))]
     assert len(ours) >= 10
     for line in ours:
         words = shlex.split(line + SHORTER.get(line, ""))
+        module = ["lp_apps.main", *words[1:]] if words[0] == "lpose" else words[2:]
         done = subprocess.run(
-            [sys.executable, "-m", "lp_apps.main", *words[1:]],
+            [sys.executable, "-m", *module],
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -40,6 +41,11 @@ def test_getting_started(tmp_path):
         "runs/unlabeled/video_preds/ood_temporal_norm.csv",
         "runs/unlabeled/pca_multiview.png",
         "combined/ood.csv",
+        "tables/ood.h5",
+        "exported/ood.csv",
+        "exported.csv",
+        "many/session0.csv",
+        "live.csv",
         "as-deeplabcut/config.yaml",
         "as-coco/annotations/train.json",
         "as-lightning-pose/CollectedData.csv",
