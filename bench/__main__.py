@@ -45,14 +45,14 @@ class Table:
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
-        print(f"{'':<58}{'reference':>12}{'ours':>12}{'ratio':>9}", flush=True)
+        print(f"{'':<78}{'reference':>12}{'ours':>12}{'ratio':>9}", flush=True)
 
     def row(self, name: str, theirs: float | None, mine: float, *, better: str = "higher") -> None:
         ratio = None if theirs is None else mine / theirs if better == "higher" else theirs / mine
         self.rows.append({"name": name, "reference": theirs, "ours": mine, "ratio": ratio})
         left = "" if theirs is None else f"{theirs:.2f}"
         right = "" if ratio is None else f"{ratio:.2f}×"
-        print(f"{name:<58}{left:>12}{mine:>12.2f}{right:>9}", flush=True)
+        print(f"{name:<78}{left:>12}{mine:>12.2f}{right:>9}", flush=True)
 
 
 def training(table: Table, backbone: str, threads: int) -> None:
@@ -88,35 +88,39 @@ def unlabeled(table: Table, backbone: str, threads: int) -> None:
         table.row(f"step with unlabeled video, {backbone}, {precision}, s", theirs, mine, better="lower")
 
 
-def prediction(table: Table, backbone: str, threads: int, folder: Path) -> None:
-    """Frames/s of a video, from the file to the CSV; weights are those of one epoch, which changes no speed."""
-    video = DATA / "videos/test_vid.mp4"
+RUNTIMES = (("torch", "float32"), ("openvino", "float32"), ("torch", "bfloat16"), ("openvino", "bfloat16"))
+
+
+def prediction(table: Table, backbone: str, threads: int, folder: Path, videos: dict[str, Path]) -> None:
+    """Frames/s of videos, from the file to the CSV; weights are those of one epoch, which changes no speed.
+
+    First with the reference's own weights and decoder on both sides, then our network with our decoder.
+    """
+    theirs, mine = folder / f"theirs_{backbone}", folder / f"ours_{backbone}"
     common = ["--data", str(DATA), "--backbone", backbone, "--epochs", "1"]
-    reference.run("train", *common, "--out", str(folder / f"theirs_{backbone}"), threads=threads)
-    result = reference.run(
-        "predict",
-        "--run",
-        str(folder / f"theirs_{backbone}"),
-        "--video",
-        str(video),
-        "--out",
-        str(folder / "v"),
-        threads=threads,
-    )
-    run = folder / f"ours_{backbone}"
-    words = [f"data.root={DATA}", f"out={run}", f"backbone={backbone}", "backbone.pretrained=false", "data.image_size=[256,256]",
+    reference.run("train", *common, "--out", str(theirs), threads=threads)
+    words = [f"data.root={DATA}", f"out={mine}", f"backbone={backbone}", "backbone.pretrained=false", "data.image_size=[256,256]",
              "training.max_epochs=1", "evaluation.predict_videos=false"]  # fmt: skip
     subprocess.run([Path(sys.executable).with_name("lpose"), "train", *words], check=True, capture_output=True)
-    for precision in ("float32", "bfloat16"):
-        mine = ours("prediction", run, video, precision, threads, threads=threads)
-        table.row(f"video prediction, {backbone}, {precision}, frames/s", result["fps"], mine["fps"])
+    for name, video in videos.items():
+        words = ["predict", "--run", str(theirs), "--video", str(video), "--out", str(folder / "v")]
+        baseline = reference.run(*words, threads=threads)["fps"]
+        for runtime, precision in RUNTIMES:
+            for whose, run in (("same weights and decoder", theirs), ("ours", mine)):
+                found = ours("prediction", run, video, runtime, precision, threads, threads=threads)
+                table.row(f"{name}, {backbone}, {runtime} {precision}, {whose}, frames/s", baseline, found["fps"])
+        for runtime, precision in RUNTIMES[1::2]:
+            found = ours("stages", mine, video, runtime, precision, threads, threads=threads)
+            each = f"decode {found['decode']:.0f}, network {found['network']:.0f}, whole {found['whole']:.0f} frames/s"
+            print(f"  {name}, {runtime} {precision}: {each} = {found['of_floor']:.0%} of the slower one", flush=True)
 
 
 def memory(table: Table, run: Path, threads: int, folder: Path) -> None:
     """Peak memory of a video and of one ten times as long."""
     video, long = DATA / "videos/test_vid.mp4", folder / "long.mp4"
     ours("longer", video, long, 10, threads=threads)
-    peaks = [ours("prediction", run, v, "bfloat16", threads, threads=threads)["peak_mb"] for v in (video, long)]
+    words = ("torch", "bfloat16", threads)
+    peaks = [ours("prediction", run, v, *words, threads=threads)["peak_mb"] for v in (video, long)]
     table.row("peak memory of prediction, MB (10× longer / 1×)", peaks[0], peaks[1], better="lower")
 
 
@@ -140,10 +144,13 @@ def main() -> None:
     )
     table.row("start-up of --help, s", None, ours("start_up", threads=a.threads)["s"], better="lower")
     with tempfile.TemporaryDirectory() as name:
+        large = Path(name) / "large.mp4"
+        ours("large_video", large, 60 * 30, threads=a.threads)
+        videos = {"mirror-mouse": DATA / "videos/test_vid.mp4", "1280×1024": large}
         for backbone in a.backbones:
             training(table, backbone, a.threads)
             unlabeled(table, backbone, a.threads)
-            prediction(table, backbone, a.threads, Path(name))
+            prediction(table, backbone, a.threads, Path(name), videos)
         memory(table, Path(name) / f"ours_{a.backbones[0]}", a.threads, Path(name))
     if a.out:
         a.out.write_text(json.dumps(table.rows, indent=1))

@@ -41,8 +41,8 @@ def training(data: str, backbone: str, precision: str, threads: int, losses: str
     return {"images_per_s": 16 / cycle, "step_s": cycle}
 
 
-def prediction(run: str, video: str, precision: str, threads: int) -> dict[str, Any]:
-    """Frames/s of the whole command after loading: decode, network, keypoints, CSV."""
+def prediction(run: str, video: str, runtime: str, precision: str, threads: int) -> dict[str, Any]:
+    """Frames/s of the whole command after loading: decode, network, keypoints, CSV. A run of the reference is one too."""
     import torch
     from lp_infer import PredictOptions, predict_video
     from lp_train import load_model
@@ -50,9 +50,39 @@ def prediction(run: str, video: str, precision: str, threads: int) -> dict[str, 
     torch.set_num_threads(threads)
     model = load_model(run)
     with tempfile.TemporaryDirectory() as folder:
-        options = PredictOptions(precision=precision, device="cpu", threads=threads)
+        options = PredictOptions(runtime=runtime, precision=precision, device="cpu", threads=threads)
         report = predict_video(model, Path(video), Path(folder) / "out.csv", options)
     return {"fps": report.frames_per_second, "frames": report.frames, "peak_mb": _peak()}
+
+
+def stages(run: str, video: str, runtime: str, precision: str, threads: int) -> dict[str, Any]:
+    """Frames/s of decoding alone, of the network alone and of the whole, and what of the slower one is reached."""
+    from dataclasses import asdict
+
+    import torch
+    from lp_infer import PredictOptions, Runner
+    from lp_infer.speed import measure
+    from lp_train import load_model
+
+    torch.set_num_threads(threads)
+    options = PredictOptions(runtime=runtime, precision=precision, device="cpu", threads=threads)
+    speed = measure(Runner.of(load_model(run), options), Path(video), 5.0)
+    return asdict(speed) | {"of_floor": speed.of_floor}
+
+
+def large_video(out: str, frames: int) -> dict[str, Any]:
+    """A video of 1280 × 1024 pixels, H.264, 30 frames/s: a moving texture with noise, which does not decode for nothing."""
+    import numpy as np
+    from lp_io import VideoWriter
+
+    rng = np.random.default_rng(0)
+    wide = rng.integers(0, 200, (1024 // 8, 4096 // 8, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    with VideoWriter(Path(out), 30.0, (1024, 1280)) as writer:
+        for t in range(frames):
+            shift = 2 * t % (4096 - 1280)
+            noise = rng.integers(0, 16, (1024, 1280, 1), dtype=np.uint8)
+            writer.write(wide[:, shift : shift + 1280] + noise)
+    return {"frames": frames}
 
 
 def decode(threads: int) -> dict[str, Any]:

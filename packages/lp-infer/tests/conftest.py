@@ -1,5 +1,6 @@
 """A network whose right answer is known, and videos that show where the blobs are."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -77,3 +78,9 @@ def video(tmp_path_factory: pytest.TempPathFactory, truth: np.ndarray) -> Path:
         for positions in truth:
             writer.write(painted(positions))
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts() -> None:
+    """Shells start background jobs deaf to Ctrl-C, and what these start inherits it; CI may be such a job."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

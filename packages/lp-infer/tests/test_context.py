@@ -5,6 +5,7 @@ import pytest
 import torch
 from lp_infer import PredictOptions, Runner
 from lp_infer.video import calls
+from lp_io import VideoReader
 from torch import nn
 
 FRAMES = torch.randint(0, 256, (23, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -38,10 +39,13 @@ class Averager(nn.Module):
         return self.decode(self.get_representations(images))
 
 
-class Frames:
-    """What `calls` wants of a video reader."""
+class Frames(VideoReader):
+    """A video out of nothing."""
 
     frame_count, broken = len(FRAMES), frozenset[int]()
+
+    def __init__(self):
+        pass
 
     def clip(self, start, length):
         assert start >= 0 and start + length <= len(FRAMES)

@@ -49,6 +49,7 @@ class Ray:
         threads: int | None = None,
     ) -> None:
         need("ray", "ray")
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # under `uv run`: workers share this environment
         import ray  # pyright: ignore[reportMissingImports]
 
         self._ray, self._ours = ray, not ray.is_initialized()

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ class TorchRuntime:
 
     name = "torch"
 
-    def __init__(self, model: nn.Module, config: TorchConfig) -> None:
+    def __init__(self, model: Any, config: TorchConfig) -> None:
         if not isinstance(model, nn.Module):
             raise ConfigError(
                 f"runtime=torch runs the folder of a training, not {model}; choose runtime=onnx or openvino."
