@@ -9,13 +9,14 @@ import pytest
 import torch
 from lp_core import ConfigError, TrainingPoses, losses, metrics
 from lp_core.tensors import Clip
+from lp_data import batch_rows
 from lp_io import VideoWriter, read_predictions
-from lp_train import RunDir, compose, evaluate, train, write_video_metrics
+from lp_train import RunDir, compose, evaluate, streams, train, write_video_metrics
 from lp_train.build import build_tracker
 from lp_train.data import load_data
 from lp_train.pose_metrics import build_metrics
 from lp_train.poses import load_poses, mirrored_views, save_poses
-from lp_train.streams import Sampling, StreamLoader
+from lp_train.streams import Sampling, StreamLoader, augment
 from lp_train.unsupervised import Anneal
 
 ALL = "losses=[temporal,pca_singleview,unimodal_kl,temporal_heatmap_mse,consistency]"
@@ -141,6 +142,25 @@ def test_the_shorter_stream_starts_again(words):
     )
     loader.set_epoch(1)
     assert [b.labeled.index.tolist() for b in loader] != labeled
+
+
+def test_every_step_of_a_training_has_a_batch_and_an_augmentation_of_its_own(words, monkeypatch):
+    """Lightning tells only those loaders the epoch that have a sampler."""
+    steps, seeds = [], []
+
+    def recorded(rows, size, seed, step):
+        steps.append(step)
+        return batch_rows(rows, size, seed, step)
+
+    def changed(batch, augmentation, seed):
+        seeds.append(seed)
+        return augment(batch, augmentation, seed)
+
+    monkeypatch.setattr(streams, "batch_rows", recorded)
+    monkeypatch.setattr(streams, "augment", changed)
+    extra = ["losses=[temporal]", "training.max_epochs=3", "training.steps_per_epoch=4"]
+    train(compose([*words, *extra]), say=silent)
+    assert steps == list(range(12)) and len(set(seeds)) == 12
 
 
 @pytest.mark.parametrize(

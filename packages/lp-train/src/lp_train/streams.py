@@ -102,6 +102,11 @@ class StreamLoader:
         self.source, self.augmentation, self.epoch = source, augmentation, 0
         self._clips: tuple[int, Iterator[Clip]] | None = None  # the number of the next clip, and where it comes from
 
+    @property
+    def sampler(self) -> "StreamLoader":
+        """Where Lightning looks for somebody to tell which epoch is next."""
+        return self
+
     def set_epoch(self, epoch: int) -> None:
         """Lightning says which epoch is next, also after resuming."""
         self.epoch = epoch
