@@ -8,7 +8,8 @@ RUN/video_preds if not given. A video whose CSV exists is skipped; overwrite=tru
 Interrupted or killed, the same command goes on where it was.
 
   batch_size=0           frames per step; 0 chooses
-  runtime=auto           the fastest of those installed, or torch, onnx, openvino; its options as runtime.KEY=VALUE
+  runtime=auto           the fastest of those installed (torch for few frames, as others take some seconds to prepare),
+                         or torch, onnx, openvino; its options as runtime.KEY=VALUE
   precision=auto         float32 (auto), bfloat16 or float16, whichever the runtime knows
   device=auto            auto, cpu, cuda or mps
   threads=0              of the network on a CPU; 0 chooses
@@ -76,7 +77,8 @@ def run(words: list[str]) -> None:
     if videos or images:
         from lp_infer import Runner
 
-        runner = Runner.of(model, _predict_options(options))
+        frames = sum(map(_length, videos)) if options.runtime == "auto" else 0
+        runner = Runner.of(model, _predict_options(options), frames)
         _one_by_one(runner, videos, tell)
         if images:
             _images(runner, images, out)
@@ -153,6 +155,16 @@ def _open(videos: list[Path], out: Path, options: Options) -> dict[Path, Path]:
         else:
             wanted[video] = target
     return wanted
+
+
+def _length(video: Path) -> int:
+    from lp_io import VideoReader
+
+    try:
+        with VideoReader(video) as reader:
+            return reader.frame_count
+    except LpError:
+        return 0  # said when its turn comes
 
 
 def _predict_options(options: Options):

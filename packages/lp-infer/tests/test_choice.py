@@ -75,6 +75,10 @@ def test_what_one_runtime_began_another_does_not_go_on_with(two, model, video, t
     assert report.runtime == "slow" and report.kept == report.frames == 37
 
 
+def test_for_few_frames_nothing_is_tried(model):
+    assert open_runtime(model, PredictOptions(runtime="auto"), frames=100).name == "torch"
+
+
 def test_an_exported_file_is_not_for_torch(tmp_path):
     with pytest.raises(ConfigError, match="runtime=torch runs the folder of a training"):
         Runner.of(tmp_path / "m.onnx", PredictOptions(runtime="torch"))

@@ -1,5 +1,6 @@
 """Which runtime runs a network: the one that is named, or the fastest that is installed. No torch."""
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,15 @@ from lp_core import ConfigError, LpError, Runtime, RuntimeConfig, runtimes
 from lp_infer.options import PredictOptions
 
 TRIALS, ENOUGH = 3, 2.0  # timed calls of each runtime; seconds after which one is enough
+WORTH = 5000  # frames from which translating a network for other runtimes, some ten seconds, pays
 
 
-def open_runtime(model: Any, options: PredictOptions) -> Runtime:
+def open_runtime(model: Any, options: PredictOptions, frames: float = math.inf) -> Runtime:
     """Make `model` ready on the runtime that `options` name.
 
     Args:
         model: a `PoseModel` that is a torch module, or the path of an exported file.
+        frames: that will come, about; for few of them `runtime=auto` is torch, which is ready at once.
 
     Raises:
         ConfigError: the runtime is not installed, or cannot run this network.
@@ -26,6 +29,8 @@ def open_runtime(model: Any, options: PredictOptions) -> Runtime:
         if command := config.missing():
             raise ConfigError(f"runtime={options.runtime} is not installed; {command}")
         return config.build(model)
+    if frames < WORTH and not isinstance(model, str | Path) and not _config("torch", options).missing():
+        return _config("torch", options).build(model)
     return fastest(model, options)
 
 

@@ -1,5 +1,6 @@
 """A runtime, kept busy. No torch."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -65,17 +66,18 @@ class Runner:
     waiting: Waiting = field(default_factory=Waiting)
 
     @classmethod
-    def of(cls, model: Any, options: PredictOptions | None = None) -> "Runner":
+    def of(cls, model: Any, options: PredictOptions | None = None, frames: float = math.inf) -> "Runner":
         """`model` itself if it is a runner already.
 
         Args:
             model: a `PoseModel` that is a torch module, the path of an exported file, or a `Runtime`.
             options: how; the defaults if not given.
+            frames: that will come, about, for `runtime=auto`.
         """
         if isinstance(model, Runner):
             return model
         options = options or PredictOptions()
-        runtime = model if isinstance(model, Runtime) else open_runtime(model, options)
+        runtime = model if isinstance(model, Runtime) else open_runtime(model, options, frames)
         return cls(runtime, options, model)
 
     def as_begun(self, about: Mapping[str, Any]) -> "Runner":
