@@ -1,5 +1,6 @@
 """A network whose right answer is known, and videos that show where the blobs are."""
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from lp_io import VideoWriter
 from torch import nn
 
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # as `lp_infer.ray_cluster`; tests import ray sooner
 SIZE = (120, 200)  # of the videos; another aspect than the model's
 COUNT = 37  # not a multiple of any batch size used
 

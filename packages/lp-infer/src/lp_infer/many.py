@@ -130,6 +130,7 @@ class _Run:
         self._predicted = 0  # frames of the videos that are over
         self._lost = 0  # workers, before any of them was ready
         self._told = time.monotonic()
+        self._shown = 0  # frames
 
     def all(self, videos: Mapping[Path, Path]) -> None:
         """Do it."""
@@ -305,8 +306,9 @@ class _Run:
         keypoints = len(self._runner.keypoint_names)
         done = self._predicted + sum(v.written(keypoints) for v in self._videos.values() if v.began)
         self._progress.total = self._predicted + sum(v.wanted for v in self._videos.values())
-        if (done := min(done, self._progress.total - under_way)) > 0:
-            self._progress.update(done)
+        self._shown = max(self._shown, min(done, self._progress.total - under_way))  # sizes of logs only tell about
+        if self._shown > 0:
+            self._progress.update(self._shown)
 
 
 def _opened(runner: Runner, video: Path, out: Path) -> _Video:
