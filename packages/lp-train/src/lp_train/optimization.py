@@ -10,6 +10,7 @@ from torch import nn
 from lp_train.config import TrainingConfig
 
 BACKBONE_START, BACKBONE_GROWTH = 0.1, 1.5  # the reference's: a tenth of the head's rate, half as much again each epoch
+EPOCHS = 300  # of the reference: the growth is per three hundredth of the training
 
 
 def make_optimizer(
@@ -28,7 +29,7 @@ class Schedule:
 
     Attributes:
         unfreezing_epoch: the backbone is frozen before this epoch, then starts at a tenth of the head's rate and
-            gains half as much again each epoch until it equals it. 0: no freezing, no ramp.
+            gains half as much again each 300th of the training until it equals it. 0: no freezing, no ramp.
         pretrained: the backbone has statistics to normalise with; a frozen one of random weights must go on gathering them.
     """
 
@@ -55,5 +56,6 @@ class Schedule:
             return 0.0
         ramp = 1.0
         if self.unfreezing_epoch:
-            ramp = min(1.0, BACKBONE_START * BACKBONE_GROWTH ** (epoch - self.unfreezing_epoch))
+            since = (epoch - self.unfreezing_epoch) * EPOCHS / self.config.max_epochs
+            ramp = min(1.0, BACKBONE_START * BACKBONE_GROWTH**since)
         return ramp * self.head(epoch)
