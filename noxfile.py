@@ -14,6 +14,7 @@ WHOLE = ("lp-kit", "lp-apps")  # packages that bring all others, with these of t
 BROUGHT = {"lp-data-dali": "cuda130", "lp-infer": "torch,export,openvino"}  # DALI installs and runs without a GPU
 EXTRAS = BROUGHT | {"lp-io": "sleap,nwb,parquet", "lp-infer": "torch,export,openvino,slurm"}  # for the tests of one
 READERS = {"lp-io": ("pandas>=3", "tables>=3.11", "polars>=2", "pycocotools>=2.0.10")}  # what users read our files with
+PARALLEL = ("-n", "auto", "--dist", "loadfile")  # a file's tests share what they have trained
 nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["lint", "types", "contracts", "wheels", "tests", "together", "docs"]
 
@@ -85,7 +86,7 @@ def wheels(session: nox.Session) -> None:
 @nox.parametrize("package", TESTED, ids=TESTED)
 def tests(session: nox.Session, package: str) -> None:
     """One wheel alone, with only what it declares, against its own tests."""
-    install_wheel(session, package, "pytest>=9", "beartype>=0.22", *READERS.get(package, ()))
+    install_wheel(session, package, "pytest>=9", "pytest-xdist>=3.8", "beartype>=0.22", *READERS.get(package, ()))
     checked = ",".join([*sorted({"lp_core", package.replace("-", "_")}), "tower.check"])
     folder = PACKAGES[package] / "tests"
     environment = test_environment()
@@ -95,6 +96,7 @@ def tests(session: nox.Session, package: str) -> None:
         "-q",
         "-p",
         "no:cacheprovider",
+        *PARALLEL,
         str(folder),
         f"--jaxtyping-packages={checked}",
         *session.posargs,
@@ -105,9 +107,9 @@ def tests(session: nox.Session, package: str) -> None:
 @nox.session(requires=["wheels"])
 def together(session: nox.Session) -> None:
     """The meta-package brings everything; the tests in tests/ cross packages and run the command end to end."""
-    install_wheel(session, "lp-kit", "pytest>=9", "beartype>=0.22")
+    install_wheel(session, "lp-kit", "pytest>=9", "pytest-xdist>=3.8", "beartype>=0.22")
     gpu = ("--ignore", "tests/gpu")
-    session.run("pytest", "-q", "tests", *gpu, *session.posargs, env=test_environment() | {"OMP_NUM_THREADS": "2"})
+    session.run("pytest", "-q", *PARALLEL, "tests", *gpu, *session.posargs, env=test_environment())
 
 
 @nox.session

@@ -1,6 +1,6 @@
 """The table: what was measured, the reference, ours, the ratio.
 
-python -m bench [--backbones resnet18 resnet50] [--threads 2] [--out FILE.json]
+python -m bench [--parts decode training unlabeled prediction] [--backbones resnet18 resnet50] [--threads 2] [--out FILE]
 """
 
 import argparse
@@ -124,8 +124,20 @@ def memory(table: Table, run: Path, threads: int, folder: Path) -> None:
     table.row("peak memory of prediction, MB (10× longer / 1×)", peaks[0], peaks[1], better="lower")
 
 
+PARTS = ("decode", "training", "unlabeled", "prediction")
+
+
+def small(table: Table, threads: int) -> None:
+    """What needs no network."""
+    theirs = reference.seconds_of_code(THEIR_DECODE.format(threads=threads), threads)
+    mine = ours("decode", threads, threads=threads)["ms"]
+    table.row("decode (heatmap → keypoint), ms per frame", theirs, mine, better="lower")
+    table.row("start-up of --help, s", None, ours("start_up", threads=threads)["s"], better="lower")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
     parser.add_argument("--backbones", nargs="*", default=["resnet18", "resnet50"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path)
@@ -135,23 +147,21 @@ def main() -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, {a.threads} threads, load {load:.1f} at the start")
     print("baseline: Lightning Pose 2.4.3 from its published wheel")
     table = Table()
-    theirs = reference.seconds_of_code(THEIR_DECODE.format(threads=a.threads), a.threads)
-    table.row(
-        "decode (heatmap → keypoint), ms per frame",
-        theirs,
-        ours("decode", a.threads, threads=a.threads)["ms"],
-        better="lower",
-    )
-    table.row("start-up of --help, s", None, ours("start_up", threads=a.threads)["s"], better="lower")
+    if "decode" in a.parts:
+        small(table, a.threads)
     with tempfile.TemporaryDirectory() as name:
         large = Path(name) / "large.mp4"
         ours("large_video", large, 60 * 30, threads=a.threads)
         videos = {"mirror-mouse": DATA / "videos/test_vid.mp4", "1280×1024": large}
         for backbone in a.backbones:
-            training(table, backbone, a.threads)
-            unlabeled(table, backbone, a.threads)
-            prediction(table, backbone, a.threads, Path(name), videos)
-        memory(table, Path(name) / f"ours_{a.backbones[0]}", a.threads, Path(name))
+            if "training" in a.parts:
+                training(table, backbone, a.threads)
+            if "unlabeled" in a.parts:
+                unlabeled(table, backbone, a.threads)
+            if "prediction" in a.parts:
+                prediction(table, backbone, a.threads, Path(name), videos)
+        if "prediction" in a.parts:
+            memory(table, Path(name) / f"ours_{a.backbones[0]}", a.threads, Path(name))
     if a.out:
         a.out.write_text(json.dumps(table.rows, indent=1))
 
