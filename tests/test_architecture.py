@@ -38,7 +38,7 @@ def test_every_entry_point_loads_and_says_what_it_is():
 
 def test_sizes():
     core = [f for f in SOURCES if "lp_core" in f.parts and "testing" not in f.parts]
-    assert sum(len(f.read_text().splitlines()) for f in core) <= 900
+    assert sum(len(f.read_text().splitlines()) for f in core) <= 1100
     for file in SOURCES:
         assert len(file.read_text().splitlines()) <= 400, file
         for node in ast.walk(ast.parse(file.read_text())):

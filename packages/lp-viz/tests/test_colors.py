@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from lp_viz import keypoint_colors
-from lp_viz.colors import BLINDNESS, lab, linear, seen
+from lp_viz.colors import BLINDNESS, lab, linear, pose_colors, seen
 
 
 def smallest_difference(colors: np.ndarray) -> float:
@@ -37,3 +37,9 @@ def test_farther_apart_than_a_rainbow():
     rainbow = np.stack([np.abs(hue - 3) - 1, 2 - np.abs(hue - 2), 2 - np.abs(hue - 4)], -1).clip(0, 1) * 255
     ours = smallest_difference(np.array(keypoint_colors(17), np.uint8))
     assert ours > 1.5 * smallest_difference(rainbow.astype(np.uint8)) and ours > 8
+
+
+def test_animals_have_a_colour_each():
+    first, second, corner = keypoint_colors(3)
+    assert pose_colors(("a/nose", "a/tail", "b/nose", "b/tail", "corner"), 5) == (first, first, second, second, corner)
+    assert pose_colors(("nose", "tail"), 2) == pose_colors((), 2) == (first, second)

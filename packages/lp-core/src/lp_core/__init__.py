@@ -3,10 +3,13 @@
 This module needs numpy only; the tensor protocols are in `lp_core.tensors`, the conformance suites in `lp_core.testing`.
 """
 
+from lp_core.animals import Animals, AnimalTracker
 from lp_core.configs import (
+    AnimalHeadConfig,
     AugmentationConfig,
     BackboneConfig,
     ClipSourceConfig,
+    DetectorConfig,
     HeadConfig,
     LabelFormatConfig,
     LossConfig,
@@ -15,6 +18,7 @@ from lp_core.configs import (
     RuntimeConfig,
     TableWriterConfig,
     TargetGeneratorConfig,
+    TrackerConfig,
 )
 from lp_core.coordinates import Resize, Size
 from lp_core.errors import ConfigError, DataError, LpError, PluginError, UnknownNameError
@@ -37,6 +41,7 @@ from lp_core.registry import (
     augmentations,
     backbones,
     clip_sources,
+    detectors,
     heads,
     label_formats,
     losses,
@@ -46,14 +51,17 @@ from lp_core.registry import (
     runtimes,
     table_writers,
     target_generators,
+    trackers,
 )
 from lp_core.runtime import Poses, Runtime
 
 __all__ = [
-    "NOT_LABELED", "OCCLUDED", "REGISTRIES", "VISIBLE", "AugmentationConfig", "BackboneConfig", "ClipSourceConfig",
-    "ConfigError", "DataError", "HeadConfig", "LabelFormat", "LabelFormatConfig", "LabelSet", "LossConfig", "LpError",
-    "Metric", "MetricConfig", "PartInfo", "PluginError", "PoseTable", "Poses", "PredictorConfig", "Registry", "Resize",
-    "Runtime", "RuntimeConfig", "Size", "TableWriter", "TableWriterConfig", "TargetGeneratorConfig", "TrainingPoses",
-    "UnknownNameError", "VideoFacts", "augmentations", "backbones", "clip_sources", "heads", "label_formats", "losses",
-    "metrics", "nearest", "predictors", "runtimes", "table_writers", "target_generators",
+    "NOT_LABELED", "OCCLUDED", "REGISTRIES", "VISIBLE", "AnimalHeadConfig", "AnimalTracker", "Animals",
+    "AugmentationConfig", "BackboneConfig", "ClipSourceConfig", "ConfigError", "DataError", "DetectorConfig",
+    "HeadConfig", "LabelFormat", "LabelFormatConfig", "LabelSet", "LossConfig", "LpError", "Metric", "MetricConfig",
+    "PartInfo", "PluginError", "PoseTable", "Poses", "PredictorConfig", "Registry", "Resize", "Runtime",
+    "RuntimeConfig", "Size", "TableWriter", "TableWriterConfig", "TargetGeneratorConfig", "TrackerConfig",
+    "TrainingPoses", "UnknownNameError", "VideoFacts", "augmentations", "backbones", "clip_sources", "detectors",
+    "heads", "label_formats", "losses", "metrics", "nearest", "predictors", "runtimes", "table_writers",
+    "target_generators", "trackers",
 ]  # fmt: skip

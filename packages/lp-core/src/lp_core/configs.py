@@ -10,15 +10,18 @@ import abc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lp_core.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
     from typing import Any
 
+    from lp_core.animals import Animals, AnimalTracker
     from lp_core.coordinates import Size
     from lp_core.labels import LabelFormat, Metric, TableWriter, TrainingPoses
     from lp_core.runtime import Runtime
-    from lp_core.tensors import Augmentation, Backbone, ClipSource, Head, Loss, Predictor, TargetGenerator
+    from lp_core.tensors import Augmentation, Backbone, ClipSource, Detector, Head, Loss, Predictor, TargetGenerator
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,6 +60,39 @@ class HeadConfig(abc.ABC):
     @abc.abstractmethod
     def build(self, *, channels: int, stride: int, num_keypoints: int, image_size: Size) -> Head:
         """Build it for features of `channels` at `stride` input pixels per feature pixel."""
+
+
+@dataclass(slots=True, kw_only=True)
+class AnimalHeadConfig(HeadConfig):
+    """Chooses a head that finds all animals of a frame at once, best first."""
+
+    @abc.abstractmethod
+    def build_animals(self, *, channels: int, stride: int, animals: Animals, image_size: Size) -> Head:
+        """Build it; its pair encodes and decodes keypoints in the order of `animals.keypoint_names`."""
+
+    def build(self, *, channels: int, stride: int, num_keypoints: int, image_size: Size) -> Head:
+        """Raises `ConfigError`: the labels do not say which animal a keypoint belongs to."""
+        raise ConfigError(
+            f"head={type(self).__name__} is for several animals, and the labels have one; choose another head."
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class DetectorConfig(abc.ABC):
+    """Chooses what finds the boxes of animals."""
+
+    @abc.abstractmethod
+    def build(self, *, image_size: Size, animals: int) -> Detector:
+        """Build it for images of `image_size` (height, width) with at most so many animals."""
+
+
+@dataclass(slots=True, kw_only=True)
+class TrackerConfig(abc.ABC):
+    """Chooses what follows animals through a video."""
+
+    @abc.abstractmethod
+    def build(self, animals: Animals) -> AnimalTracker:
+        """Build one for one video."""
 
 
 @dataclass(slots=True, kw_only=True)

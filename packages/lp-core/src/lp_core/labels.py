@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from lp_core.animals import Animals
 from lp_core.coordinates import Size
 
 NOT_LABELED, OCCLUDED, VISIBLE = 0, 1, 2  # the COCO visibility flags
@@ -25,6 +26,7 @@ class LabelSet:
         visibility: 0 not labeled, 1 occluded (position unknown or unsure), 2 visible.
         skeleton: pairs of keypoint indices joined by a line; empty if the project names none.
         scorer: who labeled, as the file says.
+        animals: where there are several, how the keypoints are divided among them; names are `animals.keypoint_names`.
     """
 
     root: Path
@@ -35,6 +37,7 @@ class LabelSet:
     visibility: Int[np.ndarray, "frames keypoints"]
     skeleton: tuple[tuple[int, int], ...] = ()
     scorer: str = "lp"
+    animals: Animals | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -49,6 +52,7 @@ class PoseTable:
         keypoints: (x, y) in pixels of the original frame; NaN = no prediction.
         confidence: 0 to 1.
         split: per row "train", "validation", "test" or "unused"; None for videos.
+        animals: where there are several, how the keypoints are divided among them; names are `animals.keypoint_names`.
     """
 
     keypoint_names: tuple[str, ...]
@@ -57,6 +61,7 @@ class PoseTable:
     confidence: Float[np.ndarray, "frames keypoints"]
     split: tuple[str, ...] | None = None
     scorer: str = "heatmap_tracker"
+    animals: Animals | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +91,14 @@ class TrainingPoses:
         keypoints: (x, y) in pixels of the original images; NaN = not labeled.
         views: for each mirrored view the columns of the same body parts, in the same order; empty if there is one view.
         singleview: the columns whose joint pose is modelled.
+        animals: where there are several, how the columns are divided among them.
     """
 
     keypoint_names: tuple[str, ...]
     keypoints: Float[np.ndarray, "frames keypoints 2"]
     views: tuple[tuple[int, ...], ...] = ()
     singleview: tuple[int, ...] = ()
+    animals: Animals | None = None
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ from lp_core.configs import (
     AugmentationConfig,
     BackboneConfig,
     ClipSourceConfig,
+    DetectorConfig,
     HeadConfig,
     LabelFormatConfig,
     LossConfig,
@@ -20,6 +21,7 @@ from lp_core.configs import (
     RuntimeConfig,
     TableWriterConfig,
     TargetGeneratorConfig,
+    TrackerConfig,
 )
 from lp_core.errors import ConfigError, PluginError, UnknownNameError
 
@@ -161,8 +163,10 @@ clip_sources = Registry("lp.clip_sources", ClipSourceConfig)
 metrics = Registry("lp.metrics", MetricConfig)
 table_writers = Registry("lp.table_writers", TableWriterConfig)
 runtimes = Registry("lp.runtimes", RuntimeConfig)
+detectors = Registry("lp.detectors", DetectorConfig)
+trackers = Registry("lp.trackers", TrackerConfig)
 
 REGISTRIES: tuple[Registry[Any], ...] = (
     backbones, heads, target_generators, predictors, losses, augmentations, label_formats, clip_sources, metrics,
-    runtimes, table_writers,
+    runtimes, table_writers, detectors, trackers,
 )  # fmt: skip

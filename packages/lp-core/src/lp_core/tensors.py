@@ -191,6 +191,25 @@ class Augmentation(Protocol):
         ...
 
 
+@runtime_checkable
+class Detector(Protocol):
+    """An `nn.Module` that finds the boxes of animals, from uint8 frames on; everything between is inside."""
+
+    def __call__(
+        self, images: UInt8[Tensor, "batch 3 height width"]
+    ) -> tuple[Float[Tensor, "batch animals 4"], Float[Tensor, "batch animals"]]:
+        """RGB frames → boxes (left, top, right, bottom) in input pixels, best first, and scores in 0–1; NaN and 0 where
+        fewer were found.
+        """
+        ...
+
+    def loss(
+        self, images: Float[Tensor, "batch 3 height width"], boxes: Float[Tensor, "batch animals 4"]
+    ) -> Float[Tensor, ""]:
+        """RGB in 0–255 and the true boxes (NaN = none) → the objective that trains it."""
+        ...
+
+
 class PoseModel(Protocol):
     """An inference network: uint8 frames in, keypoints out, everything between inside. What runtimes run."""
 

@@ -1,10 +1,12 @@
 """One colour per keypoint that people with colour blindness can tell apart too."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
 
 import numpy as np
 from jaxtyping import Float, UInt8
+from lp_core import Animals
 
 # Okabe & Ito 2008, "Color Universal Design", without black and with the orange first
 OKABE_ITO = ((230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0), (204, 121, 167))
@@ -58,6 +60,16 @@ def keypoint_colors(count: int) -> tuple[tuple[int, int, int], ...]:
         chosen.append(grid[best])
         nearest = np.minimum(nearest, _distance(views, grid[best]))
     return tuple((int(r), int(g), int(b)) for r, g, b in chosen)
+
+
+def pose_colors(names: Sequence[str], count: int) -> tuple[tuple[int, int, int], ...]:
+    """A colour for each of `count` keypoints; where `names` are of several animals, one for each animal and unique point."""
+    animals = Animals.of(tuple(names))
+    if animals is None:
+        return keypoint_colors(count)
+    colors = keypoint_colors(len(animals.individuals) + len(animals.unique))
+    owned = [color for color in colors[: len(animals.individuals)] for _ in animals.parts]
+    return (*owned, *colors[len(animals.individuals) :])
 
 
 def _distance(views: Float[np.ndarray, "colors 3 3"], color: np.ndarray) -> Float[np.ndarray, " colors"]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from lp_viz.colors import keypoint_colors
+from lp_viz.colors import pose_colors
 from lp_viz.style import PoseStyle
 
 Color = tuple[int, int, int]
@@ -25,7 +25,8 @@ def draw_pose(
 ) -> UInt8[np.ndarray, "height width 3"]:
     """A copy of `image` with one pose on it.
 
-    Each keypoint has a colour of its own and is as opaque as it is sure. Not drawn: keypoints that are NaN or below
+    Each keypoint has a colour of its own, or that of its animal where there are several, and is as opaque as it is sure.
+    Not drawn: keypoints that are NaN or below
     `style.min_confidence`, and lines with such an end.
 
     Args:
@@ -33,13 +34,17 @@ def draw_pose(
         keypoints: (x, y) in pixels of `image`, whose top-left pixel has its centre at (0, 0).
         confidence: 0 to 1; all sure if not given.
         style: what it looks like.
-        names: of the keypoints, for `style.names`.
+        names: of the keypoints, for `style.names`, and to tell animals apart.
     """
     style = style or PoseStyle()
     sure = np.ones(len(keypoints)) if confidence is None else np.nan_to_num(np.asarray(confidence, dtype=np.float64))
     shown = np.isfinite(keypoints).all(-1) & (sure >= style.min_confidence)
     opacity = np.where(shown, style.faintest + (1 - style.faintest) * sure.clip(0, 1), 0.0)
-    out, radius, colors = np.ascontiguousarray(image).copy(), dot_radius(image, style), keypoint_colors(len(keypoints))
+    out, radius, colors = (
+        np.ascontiguousarray(image).copy(),
+        dot_radius(image, style),
+        pose_colors(names, len(keypoints)),
+    )
     for a, b in style.skeleton:
         line(out, keypoints[[a, b]], mixed(colors[a], colors[b]), radius * 0.7, min(opacity[a], opacity[b]))
     for point, color, alpha in zip(keypoints, colors, opacity, strict=True):

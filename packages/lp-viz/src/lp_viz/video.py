@@ -9,7 +9,7 @@ from lp_core import ConfigError, DataError, PoseTable, Resize, Size
 from lp_io import VideoReader, VideoWriter, read_predictions
 from lp_io.progress import Progress
 
-from lp_viz.colors import keypoint_colors
+from lp_viz.colors import pose_colors
 from lp_viz.draw import dot_radius, draw_pose, line
 from lp_viz.style import RenderOptions
 
@@ -72,7 +72,7 @@ class Artist:
 
     def __init__(self, table: PoseTable, resize: Resize, options: RenderOptions) -> None:
         self._table, self._resize, self._options = table, resize, options
-        self._colors = keypoint_colors(len(table.keypoint_names))
+        self._colors = pose_colors(table.keypoint_names, len(table.keypoint_names))
         self._past: deque[Float[np.ndarray, "keypoints 2"]] = deque(maxlen=options.trail + 1)
 
     def draw(self, frame: UInt8[np.ndarray, "height width 3"], number: int) -> UInt8[np.ndarray, "height width 3"]:
