@@ -25,7 +25,11 @@ FACTS = {  # channels and stride, from the papers and spec/lightning-pose.md 3.1
     "mobilenetv2_100": (1280, 32), "vits_dino": (384, 16), "vitb_dino": (768, 16), "vits_dinov2": (384, 16),
     "vitb_dinov2": (768, 16), "vits_dinov3": (384, 16), "vitb_dinov3": (768, 16), "vitb_imagenet": (768, 16),
     "hrnet_w18": (128, 4), "hrnet_w32": (128, 4), "hrnet_w48": (128, 4),
+    # from spec/deeplabcut.md 1.5
+    "resnet50_gn": (2048, 32), "cspnext_s": (512, 32), "cspnext_m": (768, 32), "cspnext_x": (1280, 32),
+    "dlcrnet": (2304, 16), "hrnet_coam": (32, 4), "cond_prenet": (32, 4),
 }  # fmt: skip
+NEEDED = {"hrnet_coam": {"keypoints": 3}, "cond_prenet": {"keypoints": 3}}
 
 
 def build(model="resnet18", size=(64, 64), **options):
@@ -55,7 +59,7 @@ class TestAnyTimmModel(BackboneContract):
 @pytest.mark.parametrize("name", FACTS)
 def test_every_preset_gives_the_stated_features(name):
     with torch.device("meta"):
-        net = backbones.make(name, pretrained=False).build((64, 96))
+        net = backbones.make(name, pretrained=False, **NEEDED.get(name, {})).build((64, 96))
         features = net(torch.empty(1, 3, 64, 96))
     channels, stride = FACTS[name]
     assert (net.channels, net.stride) == (channels, stride)
@@ -67,15 +71,30 @@ def test_there_is_a_fact_for_every_preset():
     assert set(FACTS) | {"timm"} == {n for n in backbones if backbones[n].__module__.startswith("lp_backbones")}
 
 
-@pytest.mark.parametrize("name", ["resnet18", "efficientnet_b0", "hrnet_w18", "vits_dino"])
-def test_no_parameter_is_dead(name):
-    net = backbones.make(name, pretrained=False).build((64, 64))
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("resnet18", {}),
+        ("efficientnet_b0", {}),
+        ("hrnet_w18", {}),
+        ("hrnet_w18", {"branches": "highest"}),
+        ("hrnet_w18", {"branches": "all"}),
+        ("vits_dino", {}),
+        ("cspnext_s", {}),
+        ("dlcrnet", {"model": "resnet18"}),
+        ("hrnet_coam", {"model": "hrnet_w18_small", "keypoints": 3, "self_attention_stages": [3, 4]}),
+        ("cond_prenet", {"model": "cspnext_s", "keypoints": 3}),
+    ],
+)
+def test_no_parameter_is_dead(name, options):
+    net = backbones.make(name, pretrained=False, **options).build((64, 64))
     net(images()).square().mean().backward()
     assert [n for n, p in net.named_parameters() if p.grad is None] == []
 
 
 def test_importing_the_package_is_light():
-    code = "import sys, lp_backbones.presets; sys.exit(any(m in sys.modules for m in ('torch', 'timm', 'huggingface_hub')))"
+    modules = "lp_backbones.presets, lp_backbones.conditional"
+    code = f"import sys, {modules}; sys.exit(any(m in sys.modules for m in ('torch', 'timm', 'huggingface_hub')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -98,6 +117,20 @@ def test_output_stride_dilates_and_keeps_the_parameters(stride):
     plain, net = build(), build(output_stride=stride)
     assert net.stride == stride and net(images(64, 96)).shape == (2, 512, 64 // stride, 96 // stride)
     assert {k: v.shape for k, v in net.state_dict().items()} == {k: v.shape for k, v in plain.state_dict().items()}
+
+
+@pytest.mark.parametrize("kept", ["statistics", "weights"])
+def test_statistics_and_weights_of_norms_are_frozen_apart(kept):
+    net = build(**{f"freeze_norm_{kept}": True})
+    net.requires_grad_(True).eval().train()
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    net(images()).square().mean().backward()
+    optimizer.step()
+    changed = {k for k, v in net.state_dict().items() if not torch.equal(before[k], v)}
+    assert ("model.bn1.running_mean" in changed) == (kept == "weights")
+    assert ("model.bn1.weight" in changed) == ("model.bn1.bias" in changed) == (kept == "statistics")
+    assert "model.conv1.weight" in changed and build().state_dict().keys() == net.state_dict().keys()
 
 
 def test_frozen_norms_stay_frozen_whatever_the_trainer_does():

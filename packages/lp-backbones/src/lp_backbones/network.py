@@ -8,32 +8,33 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class TimmBackbone(nn.Module):
-    """The deepest feature map of a timm network, with parameter names `model.<timm's name>`.
+    """One feature map of a timm network, with parameter names `model.<timm's name>`.
 
-    Three families differ: networks of timm's `EfficientNet` class end after the convolution before pooling, as in the
-    reference (the last stage itself is a linear bottleneck); HRNet gives its branch of stride 4 after timm's channel
-    increase (128 channels whatever the width); ViTs give the patch tokens after the final layer norm.
+    The deepest, but networks of timm's `EfficientNet` class end after the convolution before pooling, as in the reference
+    (the last stage itself is a linear bottleneck), and ViTs give the patch tokens after the final layer norm.
 
     Args:
         model: a timm network without classifier; layers behind the feature map are removed.
         norm: apply the network's final norm, if it has one for feature maps.
+        level: which of timm's levels of features; -1 is the deepest.
+
+    Attributes:
+        divisor: the sides of images must be multiples of it.
     """
 
-    def __init__(self, model: nn.Module, *, norm: bool = True) -> None:
+    def __init__(self, model: nn.Module, *, norm: bool = True, level: int = -1) -> None:
         super().__init__()
         self.model: Any = model
-        self.norm, self.norm_frozen = norm, False
+        self.norm, self.frozen_statistics = norm, False
         self.indices: list[int] | None = None
-        kind = type(model).__name__
-        info = self.model.feature_info[1 if kind == "HighResolutionNet" else -1]
+        info = self.model.feature_info[level]
         self.stride, self.channels = int(info["reduction"]), int(info["num_chs"])
-        if kind == "EfficientNet":
+        self.divisor = self.stride
+        if type(model).__name__ == "EfficientNet":
             self.channels = int(self.model.num_features)
         else:
-            self.indices = self.model.prune_intermediate_layers([1] if kind == "HighResolutionNet" else 1)
+            self.indices = self.model.prune_intermediate_layers(1 if level == -1 else [level])
             self.channels = int(info.get("num_chs_norm", self.channels)) if norm else self.channels
-        if kind == "HighResolutionNet":  # the last fusion into the other branches feeds nothing
-            self.model.stage4[-1].fuse_layers = self.model.stage4[-1].fuse_layers[:1]
         self.mean, self.std = (_triple(self.model.pretrained_cfg[key]) for key in ("mean", "std"))
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch channels h w"]:
@@ -44,24 +45,29 @@ class TimmBackbone(nn.Module):
             images, indices=self.indices, norm=self.norm, output_fmt="NCHW", intermediates_only=True
         )[-1]
 
-    def freeze_norm(self) -> None:
-        """Fix statistics, scale and shift of every batch norm for good; scale and shift stop being parameters."""
-        self.norm_frozen = True
-        for norm in self._batch_norms():
+    def freeze_norm(self, *, statistics: bool = True, weights: bool = True) -> None:
+        """Fix what timm's batch norms know, for good; layers that timm's network does not have stay as they are.
+
+        Args:
+            statistics: mean and variance: the norm stays in evaluation mode.
+            weights: scale and shift: they stop being parameters.
+        """
+        self.frozen_statistics = self.frozen_statistics or statistics
+        for norm in self._batch_norms() if weights else []:
             for name in ("weight", "bias"):
                 if (value := norm._parameters.pop(name, None)) is not None:
                     norm.register_buffer(name, value.detach())
         self.train(self.training)
 
     def train(self, mode: bool = True) -> "TimmBackbone":
-        """As ever, but a frozen batch norm stays in evaluation mode."""
+        """As ever, but a batch norm with frozen statistics stays in evaluation mode."""
         super().train(mode)
-        for norm in self._batch_norms() if self.norm_frozen else []:
+        for norm in self._batch_norms() if self.frozen_statistics else []:
             norm.eval()
         return self
 
     def _batch_norms(self) -> list[_BatchNorm]:
-        return [m for m in self.modules() if isinstance(m, _BatchNorm)]
+        return [m for m in self.model.modules() if isinstance(m, _BatchNorm)]
 
 
 def _triple(values: Any) -> tuple[float, float, float]:

@@ -1,11 +1,11 @@
-"""The reference's names, HRNet and MobileNetV2; each is `timm` with another default of `model`.
+"""The reference's names, HRNet, CSPNeXt and MobileNetV2; each is `timm` with another default of `model`.
 
 Tags are those nearest to the weights of the reference: torchvision's for ResNet, Facebook's for the ViTs.
 """
 
 from dataclasses import dataclass
 
-from lp_backbones.config import TimmConfig
+from lp_backbones.config import HRNetConfig, TimmConfig
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,6 +27,13 @@ class ResNet50Config(TimmConfig):
     """ResNet-50, 2048 channels at stride 32."""
 
     model: str = "resnet50.tv2_in1k"
+
+
+@dataclass(slots=True, kw_only=True)
+class ResNet50GNConfig(TimmConfig):
+    """ResNet-50 with group norm, for small batches: 2048 channels at stride 32."""
+
+    model: str = "resnet50_gn.a1h_in1k"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,21 +128,42 @@ class ViTBaseImageNetConfig(TimmConfig):
 
 
 @dataclass(slots=True, kw_only=True)
-class HRNetW18Config(TimmConfig):
-    """HRNet-W18, 128 channels at stride 4."""
+class HRNetW18Config(HRNetConfig):
+    """HRNet-W18 at stride 4: 128 channels, or 18 or 270 by `branches`."""
 
     model: str = "hrnet_w18.ms_aug_in1k"
 
 
 @dataclass(slots=True, kw_only=True)
-class HRNetW32Config(TimmConfig):
-    """HRNet-W32, 128 channels at stride 4."""
+class HRNetW32Config(HRNetConfig):
+    """HRNet-W32 at stride 4: 128 channels, or 32 or 480 by `branches`."""
 
     model: str = "hrnet_w32.ms_in1k"
 
 
 @dataclass(slots=True, kw_only=True)
-class HRNetW48Config(TimmConfig):
-    """HRNet-W48, 128 channels at stride 4."""
+class HRNetW48Config(HRNetConfig):
+    """HRNet-W48 at stride 4: 128 channels, or 48 or 720 by `branches`."""
 
     model: str = "hrnet_w48.ms_in1k"
+
+
+@dataclass(slots=True, kw_only=True)
+class CSPNeXtSConfig(TimmConfig):
+    """CSPNeXt-s, the backbone of RTMPose: 512 channels at stride 32."""
+
+    model: str = "cspnext_s.rsb_a1_in1k"
+
+
+@dataclass(slots=True, kw_only=True)
+class CSPNeXtMConfig(TimmConfig):
+    """CSPNeXt-m, 768 channels at stride 32."""
+
+    model: str = "cspnext_m.rsb_a1_in1k"
+
+
+@dataclass(slots=True, kw_only=True)
+class CSPNeXtXConfig(TimmConfig):
+    """CSPNeXt-x, 1280 channels at stride 32."""
+
+    model: str = "cspnext_x.rsb_a1_in1k"

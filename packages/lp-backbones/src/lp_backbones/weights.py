@@ -15,6 +15,7 @@ WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model", "teacher", "mo
 PREFIXES = ("module.", "_orig_mod.", "net.", "backbone.", "model.")
 HEADS = {"head", "fc", "classifier", "head_dist", "keypoint_head"}  # besides the names timm gives for the network
 FILTERS = ("checkpoint_filter_fn", "_filter_fn", "pretrained_filter_fn")  # timm's names for its converters
+RENAMED = {"CspNext": (".norm.", ".bn.")}  # as DeepLabCut names a layer: as timm does
 SHOWN = 3
 
 
@@ -35,7 +36,7 @@ def load_file(model: nn.Module, path: str, *, known: set[str], name: str) -> Non
     """
     state = _stripped(_unwrapped(_read(path), path), known)
     try:
-        state = _converter(model)(state, model)
+        state = _renamed(_converter(model)(state, model), model)
     except Exception as e:  # converters assume that the file is of their family
         raise ConfigError(f"backbone.weights={path} does not fit {name} ({type(e).__name__}: {e}).") from e
     if problems := _problems(model, state, known):
@@ -85,6 +86,11 @@ def _converter(model: nn.Module) -> Callable[[State, nn.Module], State]:
     module: Any = sys.modules[type(model).__module__]
     found = next((name for name in FILTERS if hasattr(module, name)), None)
     return getattr(module, found) if found else lambda state, _: state
+
+
+def _renamed(state: State, model: nn.Module) -> State:
+    old, new = RENAMED.get(type(model).__name__, ("", ""))
+    return {key.replace(old, new): value for key, value in state.items()} if old else state
 
 
 def _problems(model: nn.Module, state: State, known: set[str]) -> list[str]:
