@@ -1,0 +1,47 @@
+"""Where the cells of a map lie in the input, and which of several things that claim a cell gets it."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from lp_core import Size
+from torch import Tensor
+
+from lp_heads.gaussian_heatmap import inside
+
+EVEN = 1e-4  # input pixels per place in the order: things nearer to each other than that are equally near
+
+
+def map_size(image_size: Size, stride: float) -> Size:
+    """(height, width) in cells."""
+    return round(image_size[0] / stride), round(image_size[1] / stride)
+
+
+def to_cells(points: Float[Tensor, "*batch 2"], stride: float) -> Float[Tensor, "*batch 2"]:
+    """Input pixels → cells: the centre of cell i is input pixel `(i + 0.5) stride - 0.5`."""
+    return (points + 0.5) / stride - 0.5
+
+
+def to_pixels(cells: Float[Tensor, "*batch 2"], stride: float) -> Float[Tensor, "*batch 2"]:
+    """Cells → input pixels."""
+    return (cells + 0.5) * stride - 0.5
+
+
+def nearest_claims(
+    cells: Int[Tensor, "*claims"], distance: Float[Tensor, "*claims"], order: Int[Tensor, "..."], count: int
+) -> Int[Tensor, "*claims"]:
+    """The cell that each claim gets: `cells` for the nearest claim on a cell, `count` for all others.
+
+    Args:
+        cells: claimed, 0 … count - 1; `count` claims nothing.
+        distance: in input pixels.
+        order: broadcasts to the claims; of claims equally near the smallest gets the cell.
+    """
+    key = distance + EVEN * order
+    nearest = key.new_full((count + 1,), torch.inf).scatter_reduce_(0, cells.flatten(), key.flatten(), "amin")
+    return torch.where(key == nearest[cells], cells, count)
+
+
+def labeled(
+    keypoints: Float[Tensor, "*batch 2"], visibility: Int[Tensor, "*batch"], image_size: Size
+) -> Bool[Tensor, "*batch"]:
+    """Whether keypoints, seen or occluded, have a position in the image."""
+    return (visibility > 0) & inside(keypoints, image_size)
