@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from lp_core import LossConfig, TrainingPoses
 from torch import Tensor
 
+from lp_losses.animal_loss import AnimalLoss, several_peaks
 from lp_losses.base import UNLABELED, Loss
 from lp_losses.heatmap import heatmap_kl
 
@@ -56,6 +57,6 @@ class ConsistencyConfig(LossConfig):
     log_weight: float = 2.0
     prob_threshold: float = 0.5
 
-    def build(self, poses: TrainingPoses | None = None) -> Consistency:
+    def build(self, poses: TrainingPoses | None = None) -> Consistency | AnimalLoss:
         """The loss."""
-        return Consistency(prob_threshold=self.prob_threshold, log_weight=self.log_weight)
+        return several_peaks(Consistency(prob_threshold=self.prob_threshold, log_weight=self.log_weight), poses)

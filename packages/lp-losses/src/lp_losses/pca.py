@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from lp_core import ConfigError, LossConfig, TrainingPoses
 from torch import Tensor
 
+from lp_losses.animal_loss import AnimalLoss, Complete
 from lp_losses.base import LABELED, UNLABELED, Loss
 from lp_losses.regression import NEAR
 from lp_losses.subspace import CENTERINGS, Subspace, centred_poses, fit_subspace
@@ -20,7 +21,7 @@ class PoseSubspace:
 
     Args:
         columns: keypoints of one observation, one row per observation of a frame: a single row with all of them for
-            the joint pose, or one row per body part with the columns of its views.
+            the joint pose, one row per animal, or one row per body part with the columns of its views.
         centering: None, "mean" or "median": of each observation's own keypoints, which makes it free of position.
     """
 
@@ -34,8 +35,9 @@ class PoseSubspace:
         return centred_poses(groups, self.centering).reshape(len(groups), -1)
 
     def fit(self, keypoints: Float[np.ndarray, "frames keypoints 2"]) -> Subspace:
-        """Fit it to labels; raises ConfigError where they are too few."""
-        self.subspace = fit_subspace(self.observations(keypoints), self.keep)
+        """Fit it to labels; raises ConfigError where they are too few. Nothing is known of animals that are not there."""
+        rows = self.observations(keypoints)
+        self.subspace = fit_subspace(rows[np.isfinite(rows).any(1)], self.keep)
         return self.subspace
 
     def reconstruct(
@@ -106,13 +108,14 @@ class PCALoss(Loss):
 
 @dataclass(slots=True, kw_only=True)
 class PCASingleviewConfig(LossConfig):
-    """All keypoints of a frame together stay in the subspace of the labeled poses.
+    """All keypoints of an animal together stay in the subspace of the labeled poses.
 
     Attributes:
         components_to_keep: a number of directions, or the share of the variance (below 1) that they explain.
         epsilon: px of reconstruction error that are normal; taken from the labels if not given.
         empirical_epsilon_percentile, empirical_epsilon_multiplier: this percentile of the labels' own errors, times this.
-        centering_method: mean or median: poses relative to their own centre.
+        centering_method: mean or median: poses relative to their own centre; null = as they are, or mean where there are
+            several animals.
         on_labeled: labeled frames count too, which teaches keypoints that are not labeled.
     """
 
@@ -132,20 +135,21 @@ class PCASingleviewConfig(LossConfig):
                 f"losses.pca: empirical_epsilon_percentile={self.empirical_epsilon_percentile} must lie in (0, 100]."
             )
 
-    def build(self, poses: TrainingPoses | None = None) -> PCALoss:
+    def build(self, poses: TrainingPoses | None = None) -> PCALoss | AnimalLoss:
         """The loss, fitted to `poses`.
 
         Raises:
             ConfigError: there are no labels to fit it to, or too few.
         """
-        return self._built("pca_singleview", poses, singleview_columns(poses) if poses else None)
+        space = self._space(singleview_columns(poses), pose_centering(poses, self.centering_method)) if poses else None
+        return self._built("pca_singleview", poses, space)
 
-    def _built(
-        self, name: str, poses: TrainingPoses | None, columns: Int[np.ndarray, "groups members"] | None
-    ) -> PCALoss:
-        if poses is None or columns is None:
+    def _space(self, columns: Int[np.ndarray, "groups members"], centering: str | None) -> PoseSubspace:
+        return PoseSubspace(columns, self.components_to_keep, centering)
+
+    def _built(self, name: str, poses: TrainingPoses | None, space: PoseSubspace | None) -> PCALoss | AnimalLoss:
+        if poses is None or space is None:
             raise ConfigError(f"losses.{name} is fitted to labels; build it with build(poses).")
-        space = PoseSubspace(columns, self.components_to_keep, self.centering_method)
         try:
             space.fit(poses.keypoints)
         except ConfigError as e:
@@ -156,7 +160,8 @@ class PCASingleviewConfig(LossConfig):
             epsilon = self.empirical_epsilon_multiplier * float(
                 np.nanpercentile(errors, self.empirical_epsilon_percentile)
             )
-        return PCALoss(name, space, epsilon=epsilon, on_labeled=self.on_labeled, log_weight=self.log_weight)
+        loss = PCALoss(name, space, epsilon=epsilon, on_labeled=self.on_labeled, log_weight=self.log_weight)
+        return Complete(loss, poses.animals) if poses.animals else loss
 
 
 @dataclass(slots=True, kw_only=True)
@@ -165,7 +170,7 @@ class PCAMultiviewConfig(PCASingleviewConfig):
 
     components_to_keep: float = 3
 
-    def build(self, poses: TrainingPoses | None = None) -> PCALoss:
+    def build(self, poses: TrainingPoses | None = None) -> PCALoss | AnimalLoss:
         """The loss, fitted to `poses`.
 
         Raises:
@@ -176,12 +181,24 @@ class PCAMultiviewConfig(PCASingleviewConfig):
                 "losses.pca_multiview needs keypoints seen in several views; give data.mirrored_column_matches=[[…],[…]], "
                 "one list of keypoint numbers per view."
             )
-        return self._built("pca_multiview", poses, multiview_columns(poses) if poses else None)
+        space = self._space(multiview_columns(poses), self.centering_method) if poses else None
+        return self._built("pca_multiview", poses, space)
 
 
-def singleview_columns(poses: TrainingPoses) -> Int[np.ndarray, "1 members"]:
-    """One observation per frame, of `poses.singleview`, or of every keypoint."""
-    return np.array([poses.singleview or range(len(poses.keypoint_names))], dtype=np.int64)
+def singleview_columns(poses: TrainingPoses) -> Int[np.ndarray, "animals members"]:
+    """One observation per frame and animal, of `poses.singleview` or of every keypoint; of several animals, each has the
+    parts that `poses.singleview` has of any of them.
+    """
+    if poses.animals is None:
+        return np.array([poses.singleview or range(len(poses.keypoint_names))], dtype=np.int64)
+    owned, count = poses.animals.owned, len(poses.animals.parts)
+    members = sorted({c % count for c in poses.singleview if c < owned}) or list(range(count))
+    return np.arange(0, owned, count)[:, None] + np.array(members, dtype=np.int64)
+
+
+def pose_centering(poses: TrainingPoses, method: str | None) -> str | None:
+    """`method`; where that is None and there are several animals, "mean": wherever one is, its pose counts."""
+    return method or ("mean" if poses.animals else None)
 
 
 def multiview_columns(poses: TrainingPoses) -> Int[np.ndarray, "parts views"]:

@@ -70,5 +70,6 @@ def centred_poses(
     if how is None:
         return poses
     centre = {"mean": np.nanmean, "median": np.nanmedian}[how]
-    with np.errstate(all="ignore"):
-        return poses - centre(poses, axis=1, keepdims=True)
+    out, known = np.full_like(poses, np.nan), np.isfinite(poses).any((1, 2))
+    out[known] = poses[known] - centre(poses[known], axis=1, keepdims=True)
+    return out

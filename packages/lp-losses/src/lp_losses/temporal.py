@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from lp_core import ConfigError, LossConfig, TrainingPoses
 from torch import Tensor
 
+from lp_losses.animal_loss import AnimalLoss, Followed
 from lp_losses.base import UNLABELED, Loss
 from lp_losses.regression import NEAR
 
@@ -63,7 +64,8 @@ class TemporalConfig(LossConfig):
     """Keypoints that move more than `epsilon` pixels between frames are pulled back.
 
     Attributes:
-        epsilon: pixels of the original video per frame that are normal; one number, or one per keypoint.
+        epsilon: pixels of the original video per frame that are normal; one number, or one per keypoint (of several
+            animals: per part, the same for each, then per unique point).
         prob_threshold: pairs of frames with a confidence below it do not count.
     """
 
@@ -78,16 +80,22 @@ class TemporalConfig(LossConfig):
                 f"losses.temporal.epsilon={self.epsilon} must be pixels: one number, or one per keypoint."
             )
 
-    def build(self, poses: TrainingPoses | None = None) -> Temporal:
+    def build(self, poses: TrainingPoses | None = None) -> Temporal | AnimalLoss:
         """The loss.
 
         Raises:
             ConfigError: not one epsilon per keypoint.
         """
-        count = len(self.epsilon) if isinstance(self.epsilon, Sequence) else 0
-        if poses and count and count != len(poses.keypoint_names):
+        animals = poses.animals if poses else None
+        names = (*animals.parts, *animals.unique) if animals else poses.keypoint_names if poses else ()
+        epsilon, count = self.epsilon, len(self.epsilon) if isinstance(self.epsilon, Sequence) else 0
+        if poses and count and count != len(names):
             raise ConfigError(
-                f"losses.temporal.epsilon has {count} values for {len(poses.keypoint_names)} keypoints; "
+                f"losses.temporal.epsilon has {count} values for {len(names)} keypoints; "
                 "give one number, or one per keypoint."
             )
-        return Temporal(prob_threshold=self.prob_threshold, epsilon=self.epsilon, log_weight=self.log_weight)
+        if animals and count:
+            parts = len(animals.parts)
+            epsilon = [*list(epsilon[:parts]) * len(animals.individuals), *epsilon[parts:]]
+        loss = Temporal(prob_threshold=self.prob_threshold, epsilon=epsilon, log_weight=self.log_weight)
+        return Followed(loss, animals) if animals else loss

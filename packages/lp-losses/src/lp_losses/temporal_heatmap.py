@@ -8,6 +8,7 @@ from jaxtyping import Float
 from lp_core import LossConfig, TrainingPoses
 from torch import Tensor
 
+from lp_losses.animal_loss import AnimalLoss, several_peaks
 from lp_losses.heatmap import heatmap_kl
 from lp_losses.temporal import Confidences, Frames, PairLoss, Pairs, both_confident
 
@@ -54,12 +55,13 @@ class TemporalHeatmapMSEConfig(LossConfig):
     epsilon: float = 0.0
     prob_threshold: float = 0.05
 
-    def build(self, poses: TrainingPoses | None = None) -> TemporalHeatmap:
+    def build(self, poses: TrainingPoses | None = None) -> TemporalHeatmap | AnimalLoss:
         """The loss."""
-        return TemporalHeatmap(
+        loss = TemporalHeatmap(
             "temporal_heatmap_mse", mean_squared_difference,
             prob_threshold=self.prob_threshold, epsilon=self.epsilon, log_weight=self.log_weight,
         )  # fmt: skip
+        return several_peaks(loss, poses)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,9 +77,10 @@ class TemporalHeatmapKLConfig(LossConfig):
     epsilon: float = 0.0
     prob_threshold: float = 0.05
 
-    def build(self, poses: TrainingPoses | None = None) -> TemporalHeatmap:
+    def build(self, poses: TrainingPoses | None = None) -> TemporalHeatmap | AnimalLoss:
         """The loss."""
-        return TemporalHeatmap(
+        loss = TemporalHeatmap(
             "temporal_heatmap_kl", heatmap_kl,
             prob_threshold=self.prob_threshold, epsilon=self.epsilon, log_weight=self.log_weight,
         )  # fmt: skip
+        return several_peaks(loss, poses)

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from lp_core import LossConfig, TrainingPoses
 from torch import Tensor
 
+from lp_losses.animal_loss import AnimalLoss, several_peaks
 from lp_losses.base import LABELED, UNLABELED, Loss
 from lp_losses.heatmap import heatmap_js, heatmap_kl, heatmap_mse
 
@@ -58,14 +59,15 @@ class UnimodalMSEConfig(LossConfig):
     prob_threshold: float = 0.05
     on_labeled: bool = True
 
-    def build(self, poses: TrainingPoses | None = None) -> Unimodal:
+    def build(self, poses: TrainingPoses | None = None) -> Unimodal | AnimalLoss:
         """The loss."""
-        return self._named("unimodal_mse")
+        return self._named("unimodal_mse", poses)
 
-    def _named(self, name: str) -> Unimodal:
-        return Unimodal(
+    def _named(self, name: str, poses: TrainingPoses | None) -> Unimodal | AnimalLoss:
+        loss = Unimodal(
             name, prob_threshold=self.prob_threshold, on_labeled=self.on_labeled, log_weight=self.log_weight
         )
+        return several_peaks(loss, poses)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,9 +76,9 @@ class UnimodalKLConfig(UnimodalMSEConfig):
 
     log_weight: float = 5.0
 
-    def build(self, poses: TrainingPoses | None = None) -> Unimodal:
+    def build(self, poses: TrainingPoses | None = None) -> Unimodal | AnimalLoss:
         """The loss."""
-        return self._named("unimodal_kl")
+        return self._named("unimodal_kl", poses)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,6 +87,6 @@ class UnimodalJSConfig(UnimodalMSEConfig):
 
     log_weight: float = 3.0
 
-    def build(self, poses: TrainingPoses | None = None) -> Unimodal:
+    def build(self, poses: TrainingPoses | None = None) -> Unimodal | AnimalLoss:
         """The loss."""
-        return self._named("unimodal_js")
+        return self._named("unimodal_js", poses)
