@@ -47,7 +47,7 @@ class Clip:
     Attributes:
         images: RGB in 0–255 at input size, augmented if the source does that.
         valid: false for frames that are padding or could not be decoded.
-        transform: affine map, un-augmented input pixels → pixels of `images`; one for the whole clip.
+        transform: affine map, un-augmented input pixels → pixels of `images`; one for the whole clip, or for each frame.
         original_size: (height, width) of the video's frames, or of each frame.
         video: number of the video in the list the source was built with.
         frames: number of each frame in that video; padding repeats the last.
@@ -55,7 +55,7 @@ class Clip:
 
     images: UInt8[Tensor, "frames 3 height width"]
     valid: Bool[Tensor, " frames"]
-    transform: Float[Tensor, "2 3"]
+    transform: Float[Tensor, "*each 2 3"]
     original_size: Int[Tensor, "*frames 2"]
     video: int
     frames: Int[Tensor, " frames"]
@@ -210,6 +210,7 @@ class Detector(Protocol):
         ...
 
 
+@runtime_checkable
 class PoseModel(Protocol):
     """An inference network: uint8 frames in, keypoints out, everything between inside. What runtimes run."""
 
@@ -226,6 +227,7 @@ class PoseModel(Protocol):
     def eval(self) -> Any: ...
 
 
+@runtime_checkable
 class ContextPoseModel(PoseModel, Protocol):
     """A `PoseModel` that looks at `context` frames before and after each one.
 
