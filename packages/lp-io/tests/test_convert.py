@@ -331,15 +331,6 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(project, tmp_path, case):
     assert [p.name for p in tmp_path.iterdir() if "out" in p.name] == []
 
 
-def test_several_animals_are_refused(project, tmp_path):
-    convert(project.root, "deeplabcut", tmp_path / "dlc")
-    path = tmp_path / "dlc/config.yaml"
-    path.write_text(path.read_text().replace("multianimalproject: false", "multianimalproject: true"))
-    with pytest.raises(DataError, match=r"config\.yaml is of a project with several animals"):
-        convert(tmp_path / "dlc", "lightning_pose", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
 def test_nothing_is_overwritten(project, tmp_path):
     (tmp_path / "empty").mkdir()
     convert(project.root, "coco", tmp_path / "empty")

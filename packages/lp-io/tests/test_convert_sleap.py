@@ -227,7 +227,9 @@ def test_bad_files_are_one_sentence(one, tmp_path):
     other = sio.Skeleton(nodes=["z"])
     predicted = instance(POINTS[0], sio.PredictedInstance)
     cases = {
-        "frame 2 shows 2 animals, which is not supported yet": [frame(one, 2, instance(POINTS[0]), instance(POINTS[1]))],
+        "has several animals, which lightning_pose does not hold; choose to=deeplabcut or": [
+            frame(one, 2, instance(POINTS[0]), instance(POINTS[1])),
+        ],
         "no frame labeled by a person \\(1 with predictions only\\)": [frame(one, 0, predicted)],
         "labels of 2 skeletons": [
             frame(one, 0, instance(POINTS[0])), frame(one, 1, instance(np.ones((1, 2)), skeleton=other)),

@@ -73,14 +73,6 @@ class TestCoco(LabelFormatContract):
     def test_skeleton_counts_from_one(self, root):
         assert self.read(root).skeleton == ((0, 1),)
 
-    def test_several_animals_are_one_sentence(self, root):
-        path = root / "annotations/train.json"
-        content = json.loads(path.read_text())
-        content["annotations"].append({"id": 3, "image_id": 7, "keypoints": [1, 2, 2, 3, 4, 2]})
-        path.write_text(json.dumps(content))
-        with pytest.raises(DataError, match="several animals"):
-            self.read(root)
-
 
 @pytest.fixture
 def root(tmp_path):

@@ -46,9 +46,9 @@ class TestPandas(TableWriterContract):
         )  # fmt: skip
 
 
-def by_pandas(path, table, levels=("scorer", "bodyparts", "coords")):
-    pd = pandas()
-    rows = [(table.scorer, *levels[1:-2], name, c) for name in table.keypoint_names for c in ("x", "y", "likelihood")]
+def by_pandas(path, table):
+    pd, levels = pandas(), ("scorer", "bodyparts", "coords")
+    rows = [(table.scorer, name, c) for name in table.keypoint_names for c in ("x", "y", "likelihood")]
     values = np.concatenate([table.keypoints, table.confidence[..., None]], -1).reshape(len(table.index), -1)
     columns = pd.MultiIndex.from_tuples(rows, names=levels)
     frame = pd.DataFrame(values, columns=columns, index=list(table.index))
@@ -118,10 +118,7 @@ def test_what_is_no_table_is_one_sentence(tmp_path):
             read_predictions_h5(tmp_path / name)
 
 
-def test_labels_and_several_animals_are_refused(tmp_path):
-    by_pandas(tmp_path / "many.h5", example_table(), ("scorer", "individuals", "bodyparts", "coords"))
-    with pytest.raises(DataError, match="several animals"):
-        read_predictions_h5(tmp_path / "many.h5")
+def test_labels_are_refused(tmp_path):
     frame = by_pandas(tmp_path / "labels.h5", example_table()).drop(columns="likelihood", level="coords")
     frame.to_hdf(tmp_path / "labels.h5", key="df_with_missing", format="table", mode="w")
     with pytest.raises(DataError, match="x, y and likelihood"):

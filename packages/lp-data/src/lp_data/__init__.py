@@ -1,6 +1,6 @@
 """From label files to batches: datasets, splits, augmentation, and a synthetic scene (`lp_data.scene`)."""
 
-from lp_data.dataset import BatchLoader, LabeledDataset, batch_rows, epoch_order, propose_image_size
+from lp_data.dataset import BatchLoader, LabeledDataset, batch_rows, epoch_order, propose_frame_size, propose_image_size
 from lp_data.frames import load_frames
 from lp_data.split import Split, split_indices
 
@@ -11,6 +11,7 @@ __all__ = [
     "batch_rows",
     "epoch_order",
     "load_frames",
+    "propose_frame_size",
     "propose_image_size",
     "split_indices",
 ]

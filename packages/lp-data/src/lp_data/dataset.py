@@ -15,6 +15,7 @@ from lp_data.context import load_windows
 from lp_data.frames import LIMIT, load_frames, original_sizes
 
 SMALL, LARGE, MANY = 192, 1024, 500  # the reference's rules of thumb: pixels, pixels, frames
+FRAME, CELL = 640, 32  # pixels
 
 
 def propose_image_size(labels: LabelSet) -> Size:
@@ -26,6 +27,15 @@ def propose_image_size(labels: LabelSet) -> Size:
     short, long = float(sizes.min(-1).values.median()), float(sizes.max(-1).values.median())
     side = 128 if short < SMALL else 384 if long > LARGE and len(labels) > MANY else 256
     return side, side
+
+
+def propose_frame_size(labels: LabelSet) -> Size:
+    """An input size for frames with several animals, which are small in them: as they are, or shrunk until the longer side
+    has `FRAME` px; in whole cells of every backbone. On the median image.
+    """
+    height, width = original_sizes(labels).double().median(0).values.tolist()
+    factor = min(1.0, FRAME / max(height, width))
+    return CELL * max(1, round(height * factor / CELL)), CELL * max(1, round(width * factor / CELL))
 
 
 class LabeledDataset:

@@ -8,6 +8,7 @@ from lp_io.labels import ood_label_files, read_labels
 from lp_io.live_source import LiveSource
 from lp_io.progress import Progress
 from lp_io.resize import FrameResizer
+from lp_io.shuffles import read_shuffle
 from lp_io.tables import PredictionWriter, read_predictions, write_metric, write_predictions
 from lp_io.video_reader import VideoReader
 from lp_io.video_writer import VideoWriter
@@ -31,6 +32,7 @@ __all__ = [
     "read_image",
     "read_labels",
     "read_predictions",
+    "read_shuffle",
     "write_metric",
     "write_predictions",
 ]

@@ -69,6 +69,11 @@ def convert(
     if scorer:
         project = replace(project, labels=replace(project.labels, scorer=scorer))
     writer = WRITERS[to]()
+    if project.labels.animals and not writer.several:
+        fitting = [name for name, kind in WRITERS.items() if kind.several]
+        raise DataError(
+            f"{project.labels.source} has several animals, which {to} does not hold; choose to={' or to='.join(fitting)}."
+        )
     with _partial(final) as root:
         labels = _with_images(project, root, writer)
         placed, how = put_videos(project.videos, root, videos)
@@ -146,7 +151,7 @@ def _read_back(root: Path, to: str, labels: LabelSet) -> LabelSet:
     written = open_source(root, to).labels
     rows = {image: row for row, image in enumerate(written.images)}
     known = (labels.visibility > 0) & np.isfinite(labels.keypoints).all(-1)
-    same = written.keypoint_names == labels.keypoint_names and rows.keys() == set(labels.images)
+    same = _layout(written) == _layout(labels) and rows.keys() == set(labels.images)
     if same:
         order = [rows[image] for image in labels.images]
         found = written.keypoints[order]
@@ -155,3 +160,8 @@ def _read_back(root: Path, to: str, labels: LabelSet) -> LabelSet:
     if not same:
         raise DataError(f"{labels.source} cannot be kept exactly in the layout {to}; please report this as an error.")
     return written
+
+
+def _layout(labels: LabelSet) -> tuple[object, ...]:
+    animals = labels.animals
+    return labels.keypoint_names, *((animals.individuals, animals.parts, animals.unique) if animals else ())

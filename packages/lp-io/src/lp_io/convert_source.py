@@ -105,7 +105,7 @@ def _named_videos(config: Path) -> list[Path]:
 
 def _left(labels: LabelSet, format: str) -> Iterator[str]:
     """Label files beside the one that was read."""
-    files = ood_label_files(labels) if format == "lightning_pose" else []
+    files = ood_label_files(labels) if format in ("lightning_pose", "deeplabcut") else []
     if format == "coco":
         files = [path for path in sorted(labels.source.parent.glob("*.json")) if path != labels.source]
     if files:

@@ -1,4 +1,7 @@
-"""Label tables with header rows scorer / bodyparts / coords, as DeepLabCut and Lightning Pose write them."""
+"""Label tables with header rows scorer / bodyparts / coords, as DeepLabCut and Lightning Pose write them.
+
+With several animals there is a row `individuals` behind the first.
+"""
 
 import csv
 from collections.abc import Sequence
@@ -9,7 +12,10 @@ import numpy as np
 from jaxtyping import Float
 from lp_core import NOT_LABELED, VISIBLE, DataError
 
-MULTI = "individuals"
+from lp_io.animals import keypoint_name
+
+INDIVIDUALS = "individuals"
+LEVELS = {3: ("scorer", "bodyparts", "coords"), 4: ("scorer", INDIVIDUALS, "bodyparts", "coords")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +23,10 @@ class Table:
     """Column names and cells of a label file.
 
     Attributes:
-        columns: (bodypart, coordinate) of every value column.
+        columns: (keypoint, coordinate) of every value column; with several animals, `<animal>/<part>` or a unique point.
         index: one image path per row, with forward slashes.
         values: NaN for an empty cell.
+        owners: (individual, bodypart) of every value column; None if the file is of one animal.
     """
 
     source: Path
@@ -27,6 +34,7 @@ class Table:
     columns: tuple[tuple[str, str], ...]
     index: tuple[str, ...]
     values: Float[np.ndarray, "rows columns"]
+    owners: tuple[tuple[str, str], ...] | None = None
 
     def keypoints(self) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
         """Names, coordinates (rows, keypoints, 2) and visibility (rows, keypoints).
@@ -60,11 +68,29 @@ class Table:
             )
 
 
+def table_of(
+    source: Path,
+    columns: Sequence[tuple[str, ...]],
+    index: Sequence[str],
+    values: Float[np.ndarray, "rows columns"],
+) -> Table:
+    """A table from columns that have the levels (scorer, bodypart, coordinate), or an individual behind the scorer."""
+    owners = None if len(columns[0]) == len(LEVELS[3]) else tuple((column[1], column[2]) for column in columns)
+    names = [column[-2] for column in columns] if owners is None else [keypoint_name(*owner) for owner in owners]
+    coords = [column[-1] for column in columns]
+    return Table(source, columns[0][0], tuple(zip(names, coords, strict=True)), tuple(index), values, owners)
+
+
+def header_levels(heads: Sequence[str]) -> tuple[str, ...] | None:
+    """The names of the header rows, from the first cells of a file's first rows; None if it is another layout."""
+    return next((levels for count, levels in LEVELS.items() if tuple(heads[:count]) == levels), None)
+
+
 def read_header_table(path: Path) -> Table:
     """Read a label CSV with one or three index columns.
 
     Raises:
-        DataError: missing, another layout, several animals, or rows of unequal length.
+        DataError: missing, another layout, or rows of unequal length.
     """
     try:
         with path.open(newline="") as file:
@@ -73,29 +99,23 @@ def read_header_table(path: Path) -> Table:
         raise DataError(f"{path} does not exist; give the label file with data.labels=FILE.") from None
     except UnicodeDecodeError as e:
         raise DataError(f"{path} is not a text file; give a label CSV.") from e
-    heads = [row[0] for row in rows[:4]]
-    if MULTI in heads:
-        raise DataError(
-            f"{path} has labels of several animals, which are not supported yet; give a single-animal file."
-        )
-    if heads[:3] != ["scorer", "bodyparts", "coords"]:
+    levels = header_levels([row[0] for row in rows[:4]])
+    if levels is None:
         raise DataError(f"{path} is not a label table: its first rows must start with scorer, bodyparts and coords.")
-    first = next((i for i, cell in enumerate(rows[2][1:], 1) if cell), len(rows[2]))  # behind the index columns
-    body = rows[3:]
+    heads, body = rows[: len(levels)], rows[len(levels) :]
+    first = next((i for i, cell in enumerate(heads[-1][1:], 1) if cell), len(heads[-1]))  # behind the index columns
     if not body:
         raise DataError(f"{path} has no labeled frame.")
-    _check_widths(path, rows)
-    return Table(
-        source=path,
-        scorer=rows[0][first],
-        columns=tuple(zip(rows[1][first:], rows[2][first:], strict=True)),
-        index=tuple("/".join(row[:first]).replace("\\", "/") for row in body),
-        values=np.array([[_cell(path, row[0], c) for c in row[first:]] for row in body], dtype=np.float64),
-    )
+    _check_widths(path, rows, len(heads[-1]))
+    if first == len(heads[-1]):
+        raise DataError(f"{path} has no column of a keypoint.")
+    columns = list(zip(*(head[first:] for head in heads), strict=True))
+    index = ["/".join(row[:first]).replace("\\", "/") for row in body]
+    values = np.array([[_cell(path, row[0], c) for c in row[first:]] for row in body], dtype=np.float64)
+    return table_of(path, columns, index, values)
 
 
-def _check_widths(path: Path, rows: list[list[str]]) -> None:
-    width = len(rows[2])
+def _check_widths(path: Path, rows: list[list[str]], width: int) -> None:
     for number, row in enumerate(rows, 1):
         if len(row) != width:
             raise DataError(

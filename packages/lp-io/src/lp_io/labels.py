@@ -1,12 +1,14 @@
 """Read labels of any installed layout, and check them against the images."""
 
 from collections import Counter
+from glob import escape
 from pathlib import Path
 
 import numpy as np
 from lp_core import DataError, LabelSet, label_formats
 
-from lp_io.formats.lightning_pose import OOD
+from lp_io.formats.deeplabcut import TABLE
+from lp_io.formats.ood import OOD
 from lp_io.images import image_size
 
 HALF = 0.5  # an image of width W covers [-0.5, W - 0.5]
@@ -33,8 +35,12 @@ def read_labels(root: Path | str, format: str = "auto", file: str | None = None)
 
 
 def ood_label_files(labels: LabelSet) -> list[Path]:
-    """Label files of out-of-distribution data beside the labels: `<stem>_new.csv` and `<stem>_test.csv`."""
-    stem = labels.source.with_suffix("")
+    """Label files of out-of-distribution data: `<stem>_new.csv` and `<stem>_test.csv` beside the labels; in a DeepLabCut
+    project, tables of those names in any folder of `labeled-data/`.
+    """
+    stem, folder = labels.source.with_suffix(""), labels.root / "labeled-data"
+    if folder in (labels.source, *labels.source.parents):
+        return [p for suffix in OOD for p in sorted(folder.glob(f"*/{TABLE}{escape(labels.scorer)}{suffix}.csv"))]
     return [p for suffix in OOD if (p := stem.with_name(f"{stem.name}{suffix}.csv")).exists()]
 
 

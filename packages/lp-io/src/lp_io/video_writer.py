@@ -35,6 +35,8 @@ class VideoWriter:
         self._atomic = atomic_path(self.path)
         self._fps = Fraction(fps).limit_denominator(1_000_000)
         self._options = {"crf": str(crf), **({"threads": str(threads)} if threads else {})}
+        if threads == 1:
+            self._options["x264-params"] = "mbtree=0"  # which differs from run to run
 
     def __enter__(self) -> "VideoWriter":
         self._container = av.open(str(self._atomic.__enter__()), "w", format="mp4", options={"movflags": "faststart"})

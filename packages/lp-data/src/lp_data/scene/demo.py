@@ -1,4 +1,4 @@
-"""A labeled project of the synthetic scene, in Lightning Pose's layout, with the truth for every frame."""
+"""A labeled project of the synthetic scene, with the truth for every frame; of one animal in Lightning Pose's layout."""
 
 import csv
 from collections.abc import Iterator
@@ -8,42 +8,16 @@ from pathlib import Path
 import numpy as np
 import yaml
 from jaxtyping import Bool, Float, UInt8
-from lp_core import ConfigError
 from lp_io import PredictionWriter, VideoWriter, atomic_path
 from PIL import Image
 
 from lp_data.scene.animal import PARTS, SKELETON, animate
-from lp_data.scene.render import SHUTTER, SUBFRAMES, VIEWS, Look, Painter, Stage
+from lp_data.scene.options import SceneOptions
+from lp_data.scene.render import VIEWS, Painter, Stage
+from lp_data.scene.several import make_several
+from lp_data.scene.shapes import SUBFRAMES, UNUSUAL, USUAL, moments
 
 NAMES = tuple(f"{part}_{view}" for view in VIEWS for part in PARTS)
-HIDDEN_AND_UNLABELED = 0.7  # labelers leave out most of what they cannot see
-USUAL = Look(fur=(168, 140, 112), floor=(112, 116, 124), contrast=0.28, noise=5.0, flicker=0.07)
-UNUSUAL = Look(fur=(150, 128, 106), floor=(122, 122, 124), contrast=0.34, noise=7.0, flicker=0.12)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SceneOptions:
-    """How much to make.
-
-    Attributes:
-        size: (height, width) of the frames.
-        labeled, frames: labeled frames, and frames of the video they come from.
-        ood_labeled, ood_frames: the same for the out-of-distribution session: another animal, light and background.
-        hidden: share of keypoints that cannot be seen and are left without a label.
-    """
-
-    seed: int = 0
-    size: tuple[int, int] = (288, 320)
-    labeled: int = 100
-    frames: int = 600
-    ood_labeled: int = 50
-    ood_frames: int = 200
-    fps: float = 30.0
-    hidden: float = HIDDEN_AND_UNLABELED
-
-    def __post_init__(self) -> None:
-        if not 0 < self.labeled <= self.frames or not 0 < self.ood_labeled <= self.ood_frames:
-            raise ConfigError("A session cannot have more labeled frames than frames, nor none.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +32,7 @@ class Session:
         rng = np.random.default_rng([self.options.seed, int(self.ood)])
         height, width = self.options.size
         count = self.options.ood_frames if self.ood else self.options.frames
-        frame = np.repeat(np.arange(count), SUBFRAMES)
-        within = np.tile(np.linspace(-0.5, 0.5, SUBFRAMES), count) * SHUTTER
-        times = (frame + within) / self.options.fps
+        times = moments(count, self.options.fps)
         size = 0.9 if self.ood else 1.1
         motion = animate(rng, times, (width / 2, 0.0), size=size, tempo=1.4 if self.ood else 1.0)
         look = UNUSUAL if self.ood else USUAL
@@ -82,9 +54,13 @@ def make_demo(root: Path, options: SceneOptions | None = None) -> None:
     """Write the project into `root`: labels, images, videos, and `ground_truth/<video>.csv` for every frame.
 
     Ground truth has likelihood 1 where a keypoint is seen and 0 where something hides it. The label files are written
-    last, so that a project that has them is whole.
+    last, so that a project that has them is whole. Several animals make a DeepLabCut project, with the labels of the
+    out-of-distribution session in `labeled-data/ood/CollectedData_truth_new.csv`.
     """
     options = options or SceneOptions()
+    if options.animals > 1:
+        make_several(root, options)
+        return
     ordinary, unusual = Session(options, ood=False), Session(options, ood=True)
     tables = [(unusual, "ood", "CollectedData_new.csv"), (ordinary, "session0", "CollectedData.csv")]
     facts = {

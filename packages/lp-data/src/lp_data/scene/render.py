@@ -8,22 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from lp_data.scene.animal import LEGS, PARTS, Motion, wander
+from lp_data.scene.shapes import SUBFRAMES, Look, capsule, disc, smooth_noise
 
 VIEWS = ("top", "bot")  # the direct view is the upper one
-SUBFRAMES = 3  # averaged into motion blur
-SHUTTER = 0.5  # share of the time between frames that the shutter is open
-SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one session looks like: `fur` and `floor` are RGB, `contrast` of the background, `noise` in grey levels."""
-
-    fur: tuple[float, float, float]
-    floor: tuple[float, float, float]
-    contrast: float
-    noise: float
-    flicker: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +35,6 @@ class Stage:
         x, y, z = points[..., 0], points[..., 1], points[..., 2]
         side, below = np.stack([x, self.floor - z], -1), np.stack([x, self.mirror + y], -1)
         return np.stack([side, below], axis=-2)
-
-
-def smooth_noise(rng: np.random.Generator, height: int, width: int) -> Float[np.ndarray, "height width"]:
-    """Noise of several scales between -1 and 1."""
-    total = np.zeros((height, width))
-    for octave in range(2, 7):
-        cells = rng.normal(size=(2**octave, 2**octave)).astype(np.float32)
-        total += cv2.resize(cells, (width, height), interpolation=cv2.INTER_CUBIC) / 1.6**octave
-    return total / np.abs(total).max()
 
 
 class Painter:
@@ -120,7 +98,7 @@ class Painter:
             picture[:] = 0
             for name in PARTS:
                 for view in range(2):
-                    self._disc(picture, self.screen[name][moment, view], 2.0, (255, 255, 255))
+                    disc(picture, self.screen[name][moment, view], 2.0, (255, 255, 255))
             return picture, owner
         ink = np.zeros_like(picture)
         for view in range(2):
@@ -185,18 +163,9 @@ class Painter:
     ) -> None:
         """A shape with round ends of two radii, in the picture and in the map of owners."""
         r, s = (self.motion.size * radius for radius in radii)
-        along = b - a
-        normal = np.array([-along[1], along[0]]) / max(float(np.linalg.norm(along)), 1e-6)
-        polygon = np.stack([a + r * normal, b + s * normal, b - s * normal, a - r * normal])
         colour = tuple(shade * c for c in self.look.fur)
         for canvas, value in ((ink, colour), (owner, (part,))):
-            cv2.fillConvexPoly(canvas, _fixed(polygon), value, cv2.LINE_8, SHIFT)
-            self._disc(canvas, a, r, value)
-            self._disc(canvas, b, s, value)
-
-    def _disc(self, canvas: np.ndarray, centre: np.ndarray, radius: float, value: tuple[float, ...]) -> None:
-        x, y = _fixed(centre)
-        cv2.circle(canvas, (int(x), int(y)), int(radius * 2**SHIFT), value, -1, cv2.LINE_8, SHIFT)
+            capsule(canvas, a, b, (r, s), value)
 
     def _obstacle(self, picture: np.ndarray, owner: np.ndarray, x: float) -> None:
         """A block that travels through both views, in front of the animal."""
@@ -218,8 +187,3 @@ class Painter:
                     allowed = {k + 1} if name in LEGS else {k + 1, 100, PARTS.index("head") + 1}
                     seen[view, k] = int(owner[y, x]) in allowed
         return seen
-
-
-def _fixed(points: np.ndarray) -> np.ndarray:
-    """Pixel coordinates as OpenCV's fixed-point integers."""
-    return np.rint(np.asarray(points) * 2**SHIFT).astype(np.int32)

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from lp_core import DataError, LabelFormatConfig, LabelSet
 
+from lp_io.formats.ood import OOD
 from lp_io.formats.skeleton import read_skeleton
 from lp_io.header_table import read_header_table
-
-OOD = ("_new", "_test")  # label files of out-of-distribution data, beside the main one
 
 
 class LightningPose:
@@ -22,6 +21,11 @@ class LightningPose:
         """Read `root/file`, by default the one `CollectedData*.csv` that is not a `_new` or `_test` one."""
         path = root / (file or self._default(root))
         table = read_header_table(path)
+        if table.owners is not None:
+            raise DataError(
+                f"{path} has labels of several animals, which this layout does not hold; make it a DeepLabCut project: "
+                "config.yaml, and the table in labeled-data/<video>/."
+            )
         names, keypoints, visibility = table.keypoints()
         return LabelSet(
             root=root, source=path, images=table.index, keypoint_names=names, keypoints=keypoints,

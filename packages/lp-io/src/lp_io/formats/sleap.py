@@ -1,4 +1,4 @@
-"""SLEAP labels, `.slp` and `.pkg.slp`, one animal per frame; needs `pip install "lp-io[sleap]"`."""
+"""SLEAP labels, `.slp` and `.pkg.slp`; needs `pip install "lp-io[sleap]"`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from lp_core import NOT_LABELED, OCCLUDED, VISIBLE, DataError, LabelFormatConfig, LabelSet
 
+from lp_io.animals import SINGLE, flat_edges, identities, part_edges, pooled
 from lp_io.label_writers.layout import unused
 
 JPEG = ("jpg", "jpeg")
@@ -24,9 +25,10 @@ class Sleap:
         path = root / file if file else only_slp(root)
         project = read_sleap(path)
         if any(frame.file is None for frame in project.frames):
+            layout = "deeplabcut" if project.labels.animals else "lightning_pose"
             raise DataError(
                 f"{path} holds images inside it or labels frames of a video, and training needs image files; "
-                f"make them with: lpose convert source={path} to=lightning_pose out=DIR"
+                f"make them with: lpose convert source={path} to={layout} out=DIR"
             )
         return project.labels
 
@@ -106,27 +108,52 @@ def only_slp(root: Path) -> Path:
 def read_sleap(path: Path) -> SleapProject:
     """The frames that a person labeled, in file order; frames with predictions only are passed over.
 
+    Of several animals, tracks say which is which (see `lp_io.animals.identities`). A second skeleton called `single` has the
+    points that a frame has once.
+
     Positions: sleap-io gives the frame of SLEAP's format 1.1 and later, where the centre of the top-left pixel is (0, 0).
 
     Raises:
-        DataError: missing, damaged, several animals, several skeletons, or nothing labeled.
+        DataError: missing, damaged, several skeletons, or nothing labeled.
     """
     content = _load(path)
     labeled = [frame for frame in content.labeled_frames if frame.user_instances]
     predicted = len(content.labeled_frames) - len(labeled)
     if not labeled:
         raise DataError(f"{path} has no frame labeled by a person ({predicted} with predictions only).")
-    skeleton = _skeleton(path, labeled)
     names = _video_names([frame.video for frame in labeled])
     frames = [SleapFrame(video=f.video, number=int(f.frame_idx), file=_image_file(path, f)) for f in labeled]
-    keypoints, visibility = _points(labeled)
     labels = LabelSet(
-        root=path.parent, source=path, keypoint_names=tuple(skeleton.node_names), keypoints=keypoints,
+        root=path.parent, source=path,
         images=tuple(_image_name(path.parent, frame, names[id(frame.video)]) for frame in frames),
-        visibility=visibility, skeleton=tuple((int(a), int(b)) for a, b in skeleton.edge_inds),
-        scorer=str(content.provenance.get("scorer", "lp")),
+        scorer=str(content.provenance.get("scorer", "lp")), **_poses(path, content, labeled),
     )  # fmt: skip
     return SleapProject(labels=labels, frames=tuple(frames), videos=tuple(content.videos), predicted=predicted)
+
+
+def _poses(path: Path, content: Any, labeled: list[Any]) -> dict[str, Any]:
+    """The fields of a `LabelSet` that are about keypoints."""
+    animal, unique = _skeletons(path, labeled)
+    parts, points = tuple(animal.node_names), tuple(unique.node_names if unique else ())
+    found = [(row, i) for row, frame in enumerate(labeled) for i in frame.user_instances if i.skeleton is animal]
+    once = [(row, i) for row, frame in enumerate(labeled) for i in frame.user_instances if i.skeleton is not animal]
+    individuals, numbers = _individuals(content, found)
+    keypoints = np.full((len(labeled), max(len(individuals), 1) * len(parts) + len(points), 2), np.nan)
+    visibility = np.full(keypoints.shape[:2], NOT_LABELED)
+    for (row, instance), number in zip(found, numbers, strict=True):
+        place = slice(number * len(parts), (number + 1) * len(parts))
+        keypoints[row, place], visibility[row, place] = _points(instance)
+    for row, instance in once:
+        place = slice(keypoints.shape[1] - len(points), None)
+        keypoints[row, place], visibility[row, place] = _points(instance)
+    edges = [(a.name, b.name) for skeleton in (animal, unique) if skeleton for a, b in skeleton.edges]
+    animals = pooled(individuals, parts, points, part_edges(parts, edges))
+    names = animals.keypoint_names if animals else (*parts, *points)
+    skeleton = flat_edges(animals, edges) if animals else part_edges(names, edges)
+    return {
+        "animals": animals, "keypoint_names": names, "keypoints": keypoints, "visibility": visibility.astype(np.int64),
+        "skeleton": skeleton,
+    }  # fmt: skip
 
 
 def _load(path: Path) -> Any:
@@ -140,25 +167,29 @@ def _load(path: Path) -> Any:
         raise DataError(f"{path} cannot be read as a SLEAP file ({type(e).__name__}: {e}).") from e
 
 
-def _skeleton(path: Path, labeled: list[Any]) -> Any:
-    for frame in labeled:
-        if len(frame.user_instances) > 1:
-            raise DataError(
-                f"{path}: frame {frame.frame_idx} shows {len(frame.user_instances)} animals, which is not supported yet."
-            )
-    skeletons = {id(s): s for s in (frame.user_instances[0].skeleton for frame in labeled)}
-    if len(skeletons) > 1:
-        raise DataError(f"{path} has labels of {len(skeletons)} skeletons; keep one in SLEAP and save again.")
-    return next(iter(skeletons.values()))
+def _skeletons(path: Path, labeled: list[Any]) -> tuple[Any, Any]:
+    """The animals' skeleton, and that of unique points or None."""
+    found = list({id(i.skeleton): i.skeleton for frame in labeled for i in frame.user_instances}.values())
+    unique = next((s for s in found if s.name == SINGLE), None) if len(found) == 2 else None
+    animals = [skeleton for skeleton in found if skeleton is not unique]
+    if len(animals) != 1:
+        raise DataError(f"{path} has labels of {len(found)} skeletons; keep one in SLEAP and save again.")
+    return animals[0], unique
 
 
-def _points(labeled: list[Any]) -> tuple[np.ndarray, np.ndarray]:
-    points = [frame.user_instances[0].points for frame in labeled]
-    keypoints = np.stack([np.asarray(p["xy"], dtype=np.float64) for p in points])
+def _individuals(content: Any, found: list[tuple[int, Any]]) -> tuple[tuple[str, ...], list[int]]:
+    """Names, and which individual each instance is of."""
+    tracks = [None if instance.track is None else str(instance.track.name) for _, instance in found]
+    listed = [str(name) for name in content.provenance.get("individuals") or []]
+    names = listed or [str(track.name) for track in content.tracks if track.name in tracks]
+    return identities([row for row, _ in found], tracks, names, listed=bool(listed))
+
+
+def _points(instance: Any) -> tuple[np.ndarray, np.ndarray]:
+    keypoints = np.array(instance.points["xy"], dtype=np.float64)
     keypoints[~np.isfinite(keypoints).all(-1)] = np.nan
-    seen = np.stack([np.asarray(p["visible"], dtype=bool) for p in points])
-    visibility = np.where(np.isnan(keypoints[..., 0]), NOT_LABELED, np.where(seen, VISIBLE, OCCLUDED))
-    return keypoints, visibility.astype(np.int64)
+    seen = np.asarray(instance.points["visible"], dtype=bool)
+    return keypoints, np.where(np.isnan(keypoints[:, 0]), NOT_LABELED, np.where(seen, VISIBLE, OCCLUDED))
 
 
 def _video_names(videos: list[Any]) -> dict[int, str]:
@@ -206,7 +237,7 @@ def _renamed(path: Path, suffix: str) -> Path:
 
 @dataclass(slots=True, kw_only=True)
 class SleapConfig(LabelFormatConfig):
-    """SLEAP .slp and .pkg.slp, one animal per frame; needs the extra lp-io[sleap]."""
+    """SLEAP .slp and .pkg.slp, one animal per frame or several; needs the extra lp-io[sleap]."""
 
     def build(self) -> Sleap:
         """The reader."""

@@ -14,10 +14,12 @@ class LabelWriter(Protocol):
     Attributes:
         folder: where images go, in the project.
         flat: whether `folder` holds exactly one level of folders.
+        several: whether the layout holds several animals in one image.
     """
 
     folder: str
     flat: bool
+    several: bool
 
     def write(self, labels: LabelSet, final: Path, videos: Sequence[str]) -> list[str]:
         """Write into `labels.root`.

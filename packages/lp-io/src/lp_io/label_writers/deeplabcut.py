@@ -1,4 +1,4 @@
-"""DeepLabCut, single animal: `config.yaml` and a label table per video folder."""
+"""DeepLabCut, one animal or several: `config.yaml` and a label table per video folder."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,8 +9,9 @@ from typing import Any
 import av
 import numpy as np
 import yaml
-from lp_core import LabelSet, Size
+from lp_core import DataError, LabelSet, Size
 
+from lp_io.animals import SINGLE, named_edges, named_pairs
 from lp_io.files import atomic_path
 from lp_io.hdf_table import KEY
 from lp_io.images import image_size
@@ -32,9 +33,14 @@ class DeepLabCutWriter:
 
     folder = "labeled-data"
     flat = True
+    several = True
 
     def write(self, labels: LabelSet, final: Path, videos: Sequence[str]) -> list[str]:
         """`config.yaml` and `labeled-data/<video>/CollectedData_<scorer>.csv` and `.h5`."""
+        if labels.animals and SINGLE in labels.animals.individuals:
+            raise DataError(
+                f"{labels.source} calls an animal {SINGLE}, DeepLabCut's word for unique points; rename it."
+            )
         labels = replace(labels, scorer=labels.scorer.replace("/", "_"))  # it is in file names
         folders: dict[str, list[int]] = {}
         for row, image in enumerate(labels.images):
@@ -54,7 +60,8 @@ class DeepLabCutWriter:
 
     def _tables(self, labels: LabelSet, rows: list[int]) -> None:
         index = [PurePosixPath(labels.images[row]).parts for row in rows]
-        columns = [(labels.scorer, name, coord) for name in labels.keypoint_names for coord in ("x", "y")]
+        named = named_pairs(labels.animals) if labels.animals else [(name,) for name in labels.keypoint_names]
+        columns = [(labels.scorer, *names, coord) for names in named for coord in ("x", "y")]
         values = np.where(labels.visibility[rows, :, None] > 0, labels.keypoints[rows], np.nan).reshape(len(rows), -1)
         stem = labels.root / PurePosixPath(*index[0][:-1]) / f"CollectedData_{labels.scorer}"
         write_header_table(stem.with_name(f"{stem.name}.csv"), columns, index, values)
@@ -92,11 +99,21 @@ def _unlisted(videos: Sequence[str], config: dict[str, Any], final: Path) -> lis
 
 
 def _config(labels: LabelSet, final: Path, video_sets: dict[str, Any]) -> dict[str, Any]:
-    names = labels.keypoint_names
+    skeleton = named_edges(labels.keypoint_names, labels.animals, labels.skeleton)
     return {
-        "Task": final.name, "scorer": labels.scorer, "date": f"{date.today():%b%d}", "multianimalproject": False,
-        "identity": None, "project_path": str(final), "engine": "pytorch", "video_sets": video_sets,
-        "bodyparts": list(names), "skeleton": [[names[a], names[b]] for a, b in labels.skeleton], **_SETTINGS,
+        "Task": final.name, "scorer": labels.scorer, "date": f"{date.today():%b%d}",
+        "multianimalproject": labels.animals is not None, "identity": None, "project_path": str(final), "engine": "pytorch",
+        "video_sets": video_sets, **_bodyparts(labels), "skeleton": skeleton, **_SETTINGS,
+    }  # fmt: skip
+
+
+def _bodyparts(labels: LabelSet) -> dict[str, Any]:
+    if labels.animals is None:
+        return {"bodyparts": list(labels.keypoint_names)}
+    animals = labels.animals
+    return {
+        "bodyparts": "MULTI!", "multianimalbodyparts": list(animals.parts), "uniquebodyparts": list(animals.unique),
+        "individuals": list(animals.individuals), "default_track_method": "ellipse",
     }  # fmt: skip
 
 

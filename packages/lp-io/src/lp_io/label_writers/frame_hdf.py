@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lp_io.files import atomic_path
+from lp_io.header_table import LEVELS
 
 _NOTHING = h5py.Empty("S1")  # PyTables' empty string
 _NODE = {"CLASS": "GROUP", "TITLE": "", "VERSION": "1.0"}
@@ -21,14 +22,16 @@ def write_frame_hdf(
     index: Sequence[tuple[str, ...]],
     values: Float[np.ndarray, "rows columns"],
 ) -> None:
-    """Write a data frame whose columns have the levels scorer, bodyparts, coords and whose rows have unnamed levels."""
+    """Write a data frame whose columns have the levels scorer, (individuals,) bodyparts, coords and whose rows have unnamed
+    levels.
+    """
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         _describe(file, {**_NODE, "PYTABLES_FORMAT_VERSION": "2.1"})
         group = file.create_group(key)
         _describe(group, {**_NODE, "pandas_type": "frame", "encoding": "UTF-8", "errors": "strict"})
         _describe(group, {"ndim": np.int64(2), "nblocks": np.int64(1)})
         for axis in ("axis0", "block0_items"):
-            _write_axis(group, axis, columns, ("scorer", "bodyparts", "coords"))
+            _write_axis(group, axis, columns, LEVELS[len(columns[0])])
         _write_axis(group, "axis1", index, ())
         _array(group, "block0_values", np.asarray(values, dtype=np.float64))
 

@@ -17,6 +17,7 @@ class LightningPoseWriter:
 
     folder = "labeled-data"
     flat = False
+    several = False
 
     def write(self, labels: LabelSet, final: Path, videos: Sequence[str]) -> list[str]:
         """`CollectedData.csv`, and `skeleton.yaml` if there is a skeleton."""

@@ -21,3 +21,11 @@ def occluded(labels: LabelSet, layout: str) -> list[str]:
     """Occluded keypoints with a position, for layouts without visibility."""
     count = int(((labels.visibility == OCCLUDED) & np.isfinite(labels.keypoints).all(-1)).sum())
     return [f"{layout} keeps no visibility: {count} occluded keypoints became plain labels."] if count else []
+
+
+def across(labels: LabelSet, layout: str) -> list[str]:
+    """Lines between an animal and a unique point, for layouts that have a skeleton for each."""
+    if labels.animals is None:
+        return []
+    count = sum((a < labels.animals.owned) != (b < labels.animals.owned) for a, b in labels.skeleton)
+    return [f"{layout} joins no animal with a unique point: {count} lines were left out."] if count else []

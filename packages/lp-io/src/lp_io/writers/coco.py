@@ -1,6 +1,7 @@
 """COCO keypoints JSON of predictions: images, categories, and annotations that are also COCO results."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,34 +10,45 @@ import numpy as np
 from jaxtyping import Float
 from lp_core import NOT_LABELED, VISIBLE, PoseTable, TableWriterConfig, VideoFacts
 
+from lp_io.animals import Owner, owners
 from lp_io.files import atomic_path
+from lp_io.label_writers.coco import categories, tracked
 
 
 class CocoWriter:
-    """Every row is an image; one without a prediction has no annotation. Numbers are exact.
+    """Every row is an image, and every animal predicted in it an annotation. Numbers are exact.
 
     A frame of a video is called `labeled-data/<video>/img00000012.png`, its place among labeled images, and has its number as
     `frame_id`. An annotation has the mean confidence as `score` and each keypoint's in `keypoint_scores`. The list of
-    annotations is a COCO result as it stands.
+    annotations is a COCO result as it stands. Of several animals, `track_id` counts the names in `info.individuals` from one,
+    and a category `single` has the points that a frame has once.
     """
 
     suffix = ".json"
 
     def write(self, path: Path, table: PoseTable, video: VideoFacts) -> None:
         """Write `path`."""
-        category = {
-            "id": 1, "name": "animal", "keypoints": table.keypoint_names,
-            "skeleton": [[a + 1, b + 1] for a, b in video.skeleton],  # COCO counts from one
-        }  # fmt: skip
-        rows = enumerate(zip(table.keypoints, table.confidence, strict=True), 1)
+        found = owners(table.keypoint_names, table.animals, video.skeleton)
+        info: dict[str, Any] = {"description": f"Predictions of {table.scorer}", "video": video.path.as_posix()}
+        if table.animals:
+            info["individuals"] = list(table.animals.individuals)
         content = {
-            "info": {"description": f"Predictions of {table.scorer}", "video": video.path.as_posix()},
+            "info": info,
             "images": [_image(row, name, video) for row, name in enumerate(table.index, 1)],
-            "categories": [category],
-            "annotations": [found for row, poses in rows if (found := _annotation(row, *poses))],
+            "categories": categories(found),
+            "annotations": [
+                annotation for row in range(len(table.index)) for annotation in _annotations(table, row, found)
+            ],
         }
         with atomic_path(path) as temporary, temporary.open("w") as file:
             json.dump(content, file, allow_nan=False)
+
+
+def _annotations(table: PoseTable, row: int, found: list[Owner]) -> Iterator[dict[str, Any]]:
+    for number, owner in enumerate(found):
+        poses = _annotation(row + 1, table.keypoints[row, owner.columns], table.confidence[row, owner.columns])
+        if poses:
+            yield poses | {"id": row * len(found) + number + 1} | tracked(owner, number)
 
 
 def _image(row: int, name: str | int, video: VideoFacts) -> dict[str, Any]:
@@ -49,7 +61,7 @@ def _image(row: int, name: str | int, video: VideoFacts) -> dict[str, Any]:
 def _annotation(
     row: int, keypoints: Float[np.ndarray, "keypoints 2"], confidence: Float[np.ndarray, " keypoints"]
 ) -> dict[str, Any] | None:
-    seen = np.isfinite(keypoints).all(-1)
+    seen = np.all(np.isfinite(keypoints), axis=-1)
     if not seen.any():
         return None
     flags, scores = np.where(seen, VISIBLE, NOT_LABELED), np.where(seen, np.nan_to_num(confidence), 0)

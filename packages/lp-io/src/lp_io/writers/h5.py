@@ -2,7 +2,7 @@
 
 The layout is what `DataFrame.to_hdf(path, key="df_with_missing", format="table")` writes: a group that describes itself in
 attributes, and one compound dataset `table`. pandas keeps lists and tuples in attributes as pickles. Ours are of text and
-numbers only; foreign ones are taken apart by `plain_pickle`, never run.
+numbers only; foreign ones are taken apart by `lp_io.hdf_frame.plain_pickle`, never run.
 """
 
 import pickle
@@ -15,12 +15,12 @@ import numpy as np
 from lp_core import DataError, PoseTable, TableWriterConfig, VideoFacts
 
 from lp_io.files import atomic_path
-from lp_io.hdf_table import KEY, plain_pickle
-from lp_io.tables import COORDS
+from lp_io.hdf_frame import KEY, NOT_A_FRAME, read_hdf_frame
+from lp_io.header_table import LEVELS
+from lp_io.tables import pose_columns, pose_table
 from lp_io.writers.frames import frame_numbers
 
 BLOCK = "values_block_0"
-LEVELS = ["scorer", "bodyparts", "coords"]
 _CHUNK = 1 << 18  # bytes
 _ROOM = 64_000  # bytes an attribute may have
 
@@ -36,7 +36,7 @@ class H5Writer:
         Raises:
             DataError: more columns than the layout has room to name.
         """
-        columns = [(table.scorer, name, coord) for name in table.keypoint_names for coord in COORDS]
+        columns = pose_columns(table.keypoint_names, table.scorer, table.animals)
         if len(pickle.dumps(columns, protocol=0)) > _ROOM:
             raise DataError(f"{path}: {len(table.keypoint_names)} keypoints are too many for HDF5; choose parquet.")
         rows = _rows(table)
@@ -58,16 +58,17 @@ def _rows(table: PoseTable) -> np.ndarray:
     return rows
 
 
-def _group_facts(columns: list[tuple[str, str, str]]) -> dict[str, Any]:
+def _group_facts(columns: list[tuple[str, ...]]) -> dict[str, Any]:
+    names = {"names": list(LEVELS[len(columns[0])]), "type": "MultiIndex"}
     return {
         "CLASS": "GROUP", "TITLE": "", "VERSION": "1.0",
         "pandas_type": "frame_table", "table_type": "appendable_frame", "encoding": "UTF-8", "errors": "strict",
         "levels": 1, "nan_rep": None, "data_columns": [], "index_cols": [(0, "index")], "values_cols": [BLOCK],
-        "non_index_axes": [(1, columns)], "info": {1: {"names": LEVELS, "type": "MultiIndex"}, "index": {}},
+        "non_index_axes": [(1, columns)], "info": {1: names, "index": {}},
     }  # fmt: skip
 
 
-def _table_facts(rows: np.ndarray, columns: list[tuple[str, str, str]]) -> dict[str, Any]:
+def _table_facts(rows: np.ndarray, columns: list[tuple[str, ...]]) -> dict[str, Any]:
     text = rows.dtype["index"].kind == "S"
     return {
         "CLASS": "TABLE", "TITLE": "", "VERSION": "2.7", "NROWS": len(rows), "FIELD_0_NAME": "index", "FIELD_1_NAME": BLOCK,
@@ -87,42 +88,22 @@ def _describe(item: h5py.Group | h5py.Dataset, **facts: Any) -> None:
 
 
 def read_predictions_h5(path: Path | str) -> PoseTable:
-    """Read predictions of one animal that this writer or DeepLabCut wrote, keypoints in the file's order.
+    """Read predictions of one animal or several that this writer or DeepLabCut wrote, keypoints in the file's order.
 
     Raises:
-        DataError: missing, another layout, or several animals.
+        DataError: missing, or another layout.
     """
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path} does not exist; predict the video first.")
     try:
-        with h5py.File(path) as file:
-            rows = file[KEY]["table"][:]
-            columns = plain_pickle(bytes(file[KEY].attrs["non_index_axes"]))[0][1]
-        values, levels = rows[BLOCK], [field for field in rows.dtype.names if field != BLOCK]
-    except (OSError, KeyError, ValueError, IndexError, TypeError) as e:
+        frame = read_hdf_frame(path)
+        if {len(column) for column in frame.columns} - set(LEVELS):
+            raise ValueError(f"its columns have {len(frame.columns[0])} levels")
+    except NOT_A_FRAME as e:
         raise DataError(f"{path} is not a table of predictions DeepLabCut wrote ({e}); give the CSV instead.") from e
-    if values.shape[1:] != (len(columns),):
-        raise DataError(f"{path} mixes numbers and text; give the CSV instead.")
-    if len(columns[0]) != len(LEVELS):
-        raise DataError(f"{path} has predictions of several animals, which are not supported yet.")
-    kept = [i for i, column in enumerate(columns) if column[2] in COORDS]
-    if not kept or [columns[i][2] for i in kept] != [*COORDS] * (len(kept) // 3):
-        raise DataError(f"{path} is not a table of predictions: each keypoint needs x, y and likelihood.")
-    points = np.asarray(values[:, kept], dtype=np.float64).reshape(len(rows), -1, 3)
-    return PoseTable(
-        keypoint_names=tuple(str(columns[i][1]) for i in kept[::3]),
-        index=_index(rows, levels),
-        keypoints=points[..., :2],
-        confidence=points[..., 2],
-        scorer=str(columns[0][0]),
-    )
-
-
-def _index(rows: np.ndarray, levels: list[str]) -> tuple[str, ...] | tuple[int, ...]:
-    if rows.dtype[levels[0]].kind in "iu":
-        return tuple(rows[levels[0]].tolist())
-    return tuple("/".join(row[level].decode() for level in levels).replace("\\", "/") for row in rows)
+    index = [row[0] if isinstance(row[0], int) else "/".join(map(str, row)).replace("\\", "/") for row in frame.index]
+    return pose_table(path, frame.columns, frame.values, index)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from warnings import catch_warnings, filterwarnings
 import numpy as np
 from lp_core import ConfigError, DataError, PoseTable, TableWriterConfig, VideoFacts
 
+from lp_io.animals import SINGLE, Owner, owners
 from lp_io.files import atomic_path
 from lp_io.writers.frames import frame_numbers
 from lp_io.writers.optional import needed
@@ -19,6 +20,9 @@ FRAME = "(0, 0) is the centre of the top-left pixel of the video frame; x goes r
 class NwbWriter:
     """A `PoseEstimation` in the processing module `behavior`, where movement looks, linked from `SLEAP_VIDEO_000_<video>`,
     where sleap-io looks. Values are float64, NaN stays NaN, and every frame has its time after the first one.
+
+    Of several animals, there is one `PoseEstimation` for each under its own name, and one called `single` for points that a
+    frame has once.
     """
 
     suffix = ".nwb"
@@ -36,8 +40,7 @@ class NwbWriter:
             raise DataError(
                 f"{path}: NWB holds poses over time and this table is of single images; choose another format."
             )
-        if bad := [name for name in table.keypoint_names if "/" in name or ":" in name]:
-            raise DataError(f"{path}: NWB allows no / and no : in a name; rename the keypoint {bad[0]}.")
+        _check_names(path, owners(table.keypoint_names, table.animals))
         content = self._file(*_dense(path, table, video), video)
         with atomic_path(path) as temporary, self._pynwb.NWBHDF5IO(str(temporary), mode="w") as io:
             io.write(content)
@@ -50,24 +53,32 @@ class NwbWriter:
         )
         footage = self._footage(video, times)
         file.add_acquisition(footage)
-        skeleton = self._skeleton(table, video)
+        found = owners(table.keypoint_names, table.animals, video.skeleton)
+        skeletons = {owner.is_animal: self._skeleton(owner) for owner in found[-2:]}
+        behavior = file.create_processing_module(name="behavior", description="poses")
+        behavior.add(self._ndx.Skeletons(skeletons=list(skeletons.values())))
+        linked = f"SLEAP_VIDEO_000_{video.path.stem}".replace(":", "_")
+        module = file.create_processing_module(name=linked, description="the same poses, for sleap-io")
+        for owner in found:
+            poses = self._poses(table, owner, skeletons[owner.is_animal], footage)
+            behavior.add(poses)
+            if owner.is_animal:
+                module.add(poses)
+        return file
+
+    def _poses(self, table: PoseTable, owner: Owner, skeleton: Any, footage: Any) -> Any:
         with catch_warnings():  # sleap-io takes the video's name from a field ndx-pose has replaced
             filterwarnings("ignore", message=".*original_videos", category=DeprecationWarning)
-            poses = self._ndx.PoseEstimation(
-                pose_estimation_series=self._series(table, footage),
+            return self._ndx.PoseEstimation(
+                **({"name": owner.name} if owner.name else {}),
+                pose_estimation_series=self._series(table, owner, footage),
                 description=f"Poses predicted by {table.scorer}",
-                original_videos=[video.path.absolute().as_posix()],
+                original_videos=list(footage.external_file),
                 source_video=footage,
                 scorer=table.scorer,
                 source_software="lpose",
                 skeleton=skeleton,
             )
-        behavior = file.create_processing_module(name="behavior", description="poses")
-        behavior.add(self._ndx.Skeletons(skeletons=[skeleton]))
-        behavior.add(poses)
-        linked = f"SLEAP_VIDEO_000_{video.path.stem}".replace(":", "_")
-        file.create_processing_module(name=linked, description="the same poses, for sleap-io").add(poses)
-        return file
 
     def _footage(self, video: VideoFacts, times: np.ndarray) -> Any:
         height, width = video.size
@@ -77,12 +88,12 @@ class NwbWriter:
             timestamps=times,
         )  # fmt: skip
 
-    def _skeleton(self, table: PoseTable, video: VideoFacts) -> Any:
-        kind = np.uint8 if len(table.keypoint_names) <= 256 else np.uint16
-        edges = np.asarray(video.skeleton, dtype=kind).reshape(-1, 2)
-        return self._ndx.Skeleton(name="animal", nodes=list(table.keypoint_names), edges=edges)
+    def _skeleton(self, owner: Owner) -> Any:
+        kind = np.uint8 if len(owner.parts) <= 256 else np.uint16
+        edges = np.asarray(owner.edges, dtype=kind).reshape(-1, 2)
+        return self._ndx.Skeleton(name="animal" if owner.is_animal else SINGLE, nodes=list(owner.parts), edges=edges)
 
-    def _series(self, table: PoseTable, footage: Any) -> list[Any]:
+    def _series(self, table: PoseTable, owner: Owner, footage: Any) -> list[Any]:
         return [
             self._ndx.PoseEstimationSeries(
                 name=name,
@@ -92,8 +103,15 @@ class NwbWriter:
                 confidence_definition="0 to 1",
                 timestamps=footage,  # kept once, linked from here
             )
-            for k, name in enumerate(table.keypoint_names)
+            for k, name in enumerate(owner.parts, owner.columns.start)
         ]
+
+
+def _check_names(path: Path, found: list[Owner]) -> None:
+    names = [("keypoint", part) for owner in found for part in owner.parts]
+    names += [("individual", owner.name) for owner in found if owner.name]
+    if bad := [(kind, name) for kind, name in names if "/" in name or ":" in name or name == "Skeletons"]:
+        raise DataError(f"{path}: NWB allows no / and no : in a name; rename the {' '.join(bad[0])}.")
 
 
 def _dense(path: Path, table: PoseTable, video: VideoFacts) -> tuple[PoseTable, np.ndarray]:

@@ -17,7 +17,8 @@ class ParquetWriter:
     """Columns `frame` (or `image`), then `<keypoint>.x`, `.y` and `.likelihood` in float64, and `set` if the split is known.
 
     NaN is written as null: pandas reads it as NaN, and averages in polars or DuckDB pass over it. The file's metadata
-    has under `lp` a JSON object with keypoints, scorer, video, size (height, width), fps and skeleton.
+    has under `lp` a JSON object with keypoints, scorer, video, size (height, width), fps and skeleton. Of several animals, a
+    keypoint is called `<animal>/<part>`, and the object has individuals, parts and unique too.
     """
 
     suffix = ".parquet"
@@ -40,10 +41,14 @@ class ParquetWriter:
 
 
 def _facts(table: PoseTable, video: VideoFacts) -> dict[str, Any]:
-    return {
+    facts: dict[str, Any] = {
         "keypoints": table.keypoint_names, "scorer": table.scorer, "video": video.path.as_posix(), "size": video.size,
         "fps": video.fps, "skeleton": video.skeleton,
     }  # fmt: skip
+    if table.animals:
+        animals = table.animals
+        facts |= {"individuals": animals.individuals, "parts": animals.parts, "unique": animals.unique}
+    return facts
 
 
 @dataclass(slots=True, kw_only=True)
