@@ -119,6 +119,8 @@ def write_ensemble(path: Path | str, ensemble: Ensemble, smoothed: Smoothed | No
 def _same(members: Mapping[str, PoseTable]) -> PoseTable:
     """The first member, if all others have its keypoints and rows."""
     (file, first), *others = members.items()
+    if first.animals:
+        raise DataError(f"{file} has several animals, in no lasting order; track each prediction and compare those.")
     if not first.index:
         raise DataError(f"{file} holds no frames; predict the video again.")
     for other, table in others:

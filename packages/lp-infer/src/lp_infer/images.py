@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from lp_core import PoseTable, Size
+from lp_core import Animals, PoseTable, Size
 from lp_io import Progress, ahead, image_size, read_image
 
 from lp_infer.options import PredictOptions
@@ -51,6 +51,7 @@ def predict_images(
             progress.update(done)
     return PoseTable(
         keypoint_names=runner.keypoint_names,
+        animals=Animals.of(runner.keypoint_names),
         index=tuple(Path(image).as_posix() for image in images),
         keypoints=keypoints,
         confidence=confidence,

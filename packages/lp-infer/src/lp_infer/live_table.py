@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from lp_core import DataError
+from lp_core import Animals, DataError
 from lp_io import PredictionWriter
 
 from lp_infer.live_pose import LivePose
@@ -32,7 +32,7 @@ class LiveTable:
         self.path, self.times, self.raw = absent(path)
         tables = [self.path, *([self.raw] if raw else [])]
         for file in tables:
-            with PredictionWriter(file, names, scorer):
+            with PredictionWriter(file, names, scorer, animals=Animals.of(names)):
                 pass  # the header
         self.times.write_text(",timestamp,latency\n")
         self._files = [file.open("ab", buffering=0) for file in (*tables, self.times)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from lp_core import DataError
+from lp_core import Animals, DataError
 from lp_io import PredictionWriter, Progress, VideoReader, ahead
 
 from lp_infer.chunks import ChunkLog, about_parts, chunk_length, missing
@@ -136,7 +136,8 @@ def calls(runner: Runner, reader: VideoReader, span: range) -> Iterator[Call]:
 def write_table(log: ChunkLog, runner: Runner) -> tuple[int, ...]:
     """Turn the finished parts into the table and delete them; the numbers of the empty rows."""
     empty: list[int] = []
-    with PredictionWriter(log.out, runner.keypoint_names, runner.scorer) as writer:
+    names = runner.keypoint_names
+    with PredictionWriter(log.out, names, runner.scorer, animals=Animals.of(names)) as writer:
         for start, values in log.read():
             writer.write(start, values[..., :2], values[..., 2])
             empty += (start + np.flatnonzero(np.isnan(values).all((1, 2)))).tolist()
