@@ -12,7 +12,7 @@ PACKAGES["lp-apps"] = ROOT / "apps"
 TESTED = [name for name, folder in PACKAGES.items() if (folder / "tests").exists()]
 WHOLE = ("lp-kit", "lp-apps")  # packages that bring all others, with these of their extras
 BROUGHT = {"lp-data-dali": "cuda130", "lp-infer": "torch,export,openvino"}  # DALI installs and runs without a GPU
-EXTRAS = BROUGHT | {"lp-io": "sleap,nwb,parquet", "lp-infer": "torch,export,openvino,slurm"}  # for the tests of one
+EXTRAS = BROUGHT | {"lp-io": "sleap,nwb,parquet", "lp-infer": "torch,export,openvino,slurm,mot"}  # for the tests of one
 READERS = {"lp-io": ("pandas>=3", "tables>=3.11", "polars>=2", "pycocotools>=2.0.10")}  # what users read our files with
 PARALLEL = ("-n", "auto", "--dist", "loadfile")  # a file's tests share what they have trained
 nox.options.default_venv_backend = "uv"

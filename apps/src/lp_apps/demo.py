@@ -1,7 +1,8 @@
-"""lpose demo out=DIR [epochs=N] [seed=0] [key=value …]
+"""lpose demo out=DIR [animals=1] [epochs=N] [seed=0] [key=value …]
 
-Makes a small data set (an animal seen directly and in a mirror), trains a tracker on it, measures it against the ground
-truth and draws it on a video. Nothing is downloaded. Started again, it goes on where it stopped.
+Makes a small data set (an animal seen directly and in a mirror, or with animals=2 to 5 so many in an arena, which cross and
+hide each other), trains a tracker on it, measures it against the ground truth and draws it on a video. Nothing is
+downloaded. Started again, it goes on where it stopped.
 
 Further words are options of lpose train.
 """
@@ -20,13 +21,14 @@ def run(words: list[str]) -> None:
     given = {key: value for key, _, value in (word.partition("=") for word in words)}
     if not given.get("out"):
         raise ConfigError("out=DIR must be given: where the demo puts its data and its run.")
-    out, epochs, seed = Path(given.pop("out")), given.pop("epochs", str(EPOCHS)), given.pop("seed", "0")
+    out, animals, seed = Path(given.pop("out")), int(given.pop("animals", "1")), int(given.pop("seed", "0"))
     data, root = out / "data", out / "run"
-    if not (data / "CollectedData.csv").exists():
+    if not (data / ("config.yaml" if animals > 1 else "CollectedData.csv")).exists():
         from lp_data.scene import SceneOptions, make_demo
 
         print(f"making the demo data in {data}")
-        make_demo(data, SceneOptions(seed=int(seed)))
+        make_demo(data, SceneOptions(seed=seed, animals=animals))
+    epochs = given.pop("epochs", str(EPOCHS))
     settings = {
         "data.root": str(data), "out": str(root), "training.max_epochs": epochs, "training.resume": "true",
         "data.image_size": "[256,256]", "backbone.pretrained": "false", "training.resume_interval_s": "10",

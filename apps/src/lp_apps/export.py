@@ -24,7 +24,7 @@ from lp_core import ConfigError, DataError, LpError
 from lp_apps.options import parse
 
 if TYPE_CHECKING:
-    from lp_train import PoseNet
+    from lp_core.tensors import PoseModel
 
 FRAMES = {"float32": 32, "int8": 96}
 
@@ -66,7 +66,7 @@ def run(words: list[str]) -> None:
     print(f"{report.precision}, {report.size / 1e6:.1f} MB → {report.out}")
 
 
-def real_frames(model: "PoseNet", options: Options) -> np.ndarray:
+def real_frames(model: "PoseModel", options: Options) -> np.ndarray:
     """(frames, height, width, 3) at input size, from `source` or the labels of the run.
 
     Raises:
@@ -103,7 +103,7 @@ def _notes(run: Path) -> dict:
         return {}
 
 
-def _of_video(model: "PoseNet", video: Path, count: int) -> np.ndarray:
+def _of_video(model: "PoseModel", video: Path, count: int) -> np.ndarray:
     from lp_io import VideoReader
 
     with VideoReader(video, model.image_size) as reader:
@@ -113,7 +113,7 @@ def _of_video(model: "PoseNet", video: Path, count: int) -> np.ndarray:
         return np.concatenate([reader.clip(int(place), 1) for place in places])
 
 
-def _labeled(model: "PoseNet", run: Path, count: int) -> np.ndarray:
+def _labeled(model: "PoseModel", run: Path, count: int) -> np.ndarray:
     from lp_train import RunDir, load
     from lp_train.data import load_data
 

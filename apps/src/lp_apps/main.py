@@ -16,6 +16,7 @@ COMMANDS = (
     "export",
     "live",
     "render",
+    "track",
     "bench",
     "plugins",
 )
@@ -30,6 +31,7 @@ HELP = """lpose: animal pose estimation from video.
   lpose export run=RUN out=FILE.onnx            one file that runs without torch, checked on real frames
   lpose live run=RUN source=CAMERA|FILE|URL     poses as frames come, filtered, and handed to your own code
   lpose render run=RUN source=VIDEO out=FILE    a video with the keypoints drawn
+  lpose track predictions=FILE out=FILE         several animals: each in columns of its own throughout
   lpose bench run=RUN source=VIDEO              frames per second of every runtime, stage by stage
   lpose plugins                                 every installed part, and whether it is healthy
 
@@ -43,6 +45,7 @@ Options are key=value. Those of train, with their defaults:
   backbone=timm backbone.model=NAME                training.precision=auto|float32|bfloat16
   backbone.weights=FILE backbone.pretrained=true   training.schedule=multistep|cosine|plateau
   head=heatmap|heatmap_mhcrnn|simcc|regression     training.ema_decay=0
+  head=paf|dekr         several animals, bottom up; with any other head, in crops round each: detector=centers|ssdlite
   augmentation=dlc|dlc-top-down|dlc-lr|default     training.resume=true   go on after an interruption
   losses=[temporal,pca_multiview]  learn from the videos too: also pca_singleview, unimodal_kl, consistency, …
   clips=video|dali  clips.sequence_length=16       --lp-config FILE       a Lightning Pose configuration

@@ -16,6 +16,8 @@ Interrupted or killed, the same command goes on where it was.
   checkpoint=FILE        another than the best one
   format=csv             further tables beside the CSV: format=h5,slp for instance, of h5 (DeepLabCut), parquet, slp
                          (SLEAP), nwb and coco
+  tracker=skeleton       of several animals: also VIDEO_tracks.csv, where each has columns of its own throughout (see
+                         lpose track), by skeleton, ellipse or box; none for none
   sigma=false            true: also VIDEO_sigma.csv, the error to expect per axis in pixels, from calibrated confidence
   workers=1              processes of this machine that share the videos
   cluster=…              ray, or slurm,partition=gpu,time=240,gpus=1: many machines; out=DIR must be seen by all of them
@@ -29,14 +31,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lp_core import DataError, LpError, TableWriter
+from lp_core import DataError, LpError, TableWriter, trackers
 
 from lp_apps.formats import write_formats, writers_of
 from lp_apps.options import parse
 
 if TYPE_CHECKING:
+    from lp_core.tensors import PoseModel
     from lp_infer import PredictReport, Runner
-    from lp_train import PoseNet
 
 
 @dataclass
@@ -55,6 +57,7 @@ class Options:
     checkpoint: str | None = None
     format: str = "csv"
     overwrite: bool = False
+    tracker: str = "skeleton"
     sigma: bool = False
     workers: int = 1
     cluster: str = ""
@@ -63,6 +66,8 @@ class Options:
 def run(words: list[str]) -> None:
     """Predict everything `source` stands for."""
     options = parse(words, Options)
+    if options.tracker != "none":
+        trackers[options.tracker]
     videos, images, tables = expand(options.source)
     writers = writers_of(options.format)
     out = Path(options.out) if options.out else _default_out(Path(options.run))
@@ -128,7 +133,7 @@ def distinct(videos: list[Path]) -> list[Path]:
     return videos
 
 
-def model_of(run: str, checkpoint: str | None = None) -> "PoseNet | Path":
+def model_of(run: str, checkpoint: str | None = None) -> "PoseModel | Path":
     """The network of a training, or the path of an exported file."""
     if Path(run).is_file():
         return Path(run)
@@ -218,10 +223,24 @@ def _tell(writers: list[TableWriter], options: Options, video: Path, report: "Pr
     speed = f"{report.frames_per_second:.1f} frames/s ({report.runtime}, {report.precision}, {report.device})"
     kept = f", {report.kept} of them predicted before" if report.kept else ""
     print(f"{report.frames} frames{kept} at {speed} → {report.out}")
-    write_formats(writers, report.out, video, Path(options.run))
-    _metrics(report.out, Path(options.run))
+    table = _tracked(report.out, options.tracker)
+    write_formats(writers, table, video, Path(options.run))
+    _metrics(table, Path(options.run))
     if options.sigma:
         _sigma(report.out, options)
+
+
+def _tracked(predictions: Path, tracker: str) -> Path:
+    """The table of several animals with columns of its own for each; of one animal, the table itself."""
+    with predictions.open() as file:
+        several = [file.readline(), file.readline()][1].startswith("individuals")
+    if tracker == "none" or not several:
+        return predictions
+    from lp_apps import track
+
+    out = predictions.with_name(f"{predictions.stem}_tracks.csv")
+    track.run([f"predictions={predictions}", f"out={out}", f"tracker={tracker}"])
+    return out
 
 
 def _metrics(target: Path, run: Path) -> None:
@@ -255,7 +274,7 @@ def _images(runner: "Runner", images: list[Path], out: Path) -> None:
     print(f"{len(images)} images → {target}")
 
 
-def _table(model: "PoseNet | Path", table: Path, out: Path, options: Options) -> None:
+def _table(model: "PoseModel | Path", table: Path, out: Path, options: Options) -> None:
     from lp_infer import predict_images
     from lp_io import read_labels, write_predictions
     from lp_train import RunDir, dataset_of, is_foreign_run, load, predict_labels

@@ -1,6 +1,7 @@
 """lpose render run=RUN source=VIDEO [out=FILE] [key=value …]
 
-Draws the run's keypoints on a video; predicts it first where RUN has no predictions of it.
+Draws the run's keypoints on a video, in a colour for each, or of several animals for each animal;
+predicts it first where RUN has no predictions of it.
 FILE is RUN/video_preds/labeled_videos/<stem>_labeled.mp4 if not given.
 
   min_confidence=0.1     draw nothing for less confident keypoints
@@ -39,6 +40,8 @@ def run(words: list[str]) -> None:
     table = files.video_predictions / f"{video.stem}.csv"
     if not table.exists():
         predict.run([f"run={options.run}", f"source={video}"])
+    tracks = table.with_name(f"{table.stem}_tracks.csv")
+    table = tracks if tracks.exists() else table
     out = Path(options.out) if options.out else table.parent / "labeled_videos" / f"{video.stem}_labeled.mp4"
     skeleton = json.loads(files.provenance.read_text())["skeleton"]
     style = RenderOptions(

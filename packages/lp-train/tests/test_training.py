@@ -146,7 +146,9 @@ def test_the_schedule_is_the_reference_s():
         and schedule.backbone(22) == pytest.approx(0.225)
     )
     assert schedule.backbone(40) == 1 and schedule.backbone(160) == 0.5
-    short = Schedule(dataclasses.replace(config, max_epochs=30), 2)  # a tenth of the epochs: the same shares of training
+    short = Schedule(
+        dataclasses.replace(config, max_epochs=30), 2
+    )  # a tenth of the epochs: the same shares of training
     assert [short.backbone(e) for e in range(30)] == pytest.approx([schedule.backbone(10 * e) for e in range(30)])
     cosine = Schedule(dataclasses.replace(config, schedule="cosine"), 0)
     assert cosine.head(0) == 1 and cosine.head(150) == pytest.approx(0.5)

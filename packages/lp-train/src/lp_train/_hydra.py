@@ -10,7 +10,18 @@ from hydra import compose as hydra_compose
 from hydra import initialize
 from hydra.core.config_store import ConfigStore
 from hydra.errors import ConfigCompositionException, HydraException
-from lp_core import ConfigError, LpError, PluginError, augmentations, backbones, clip_sources, heads, losses, nearest
+from lp_core import (
+    ConfigError,
+    LpError,
+    PluginError,
+    augmentations,
+    backbones,
+    clip_sources,
+    detectors,
+    heads,
+    losses,
+    nearest,
+)
 from lp_core.registry import Registry
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,6 +33,7 @@ GROUPS: dict[str, Registry[Any]] = {
     "head": heads,
     "augmentation": augmentations,
     "clips": clip_sources,
+    "detector": detectors,
     "losses": losses,
 }
 

@@ -2,18 +2,33 @@
 
 import dataclasses
 from pathlib import Path
+from typing import TypeGuard
 
 import torch
-from lp_core import ConfigError, Size, TrainingPoses, UnknownNameError, losses
+from lp_core import (
+    AnimalHeadConfig,
+    Animals,
+    ConfigError,
+    HeadConfig,
+    LossConfig,
+    Size,
+    TrainingPoses,
+    UnknownNameError,
+    losses,
+)
 from lp_core.tensors import Loss
+from lp_detectors.top_down import TopDownNet
 from lp_losses import LossFactory, Renamed
 
 from lp_train._hydra import load
+from lp_train.animals import with_skeleton
 from lp_train.config import TrainConfig
+from lp_train.crops import CropRule
 from lp_train.data import RunData
 from lp_train.foreign import is_foreign_run, load_foreign
 from lp_train.network import PoseNet
 from lp_train.optimization import Schedule
+from lp_train.poses import poses_of_crops
 from lp_train.rundir import RunDir
 from lp_train.tracker import Tracker
 from lp_train.unsupervised import Anneal, Unsupervised
@@ -21,14 +36,44 @@ from lp_train.unsupervised import Anneal, Unsupervised
 FROZEN_SHARE = 1 / 15  # of the epochs, for pretrained backbones: the reference's 20 of 300
 
 
-def build_network(config: TrainConfig, keypoint_names: tuple[str, ...]) -> PoseNet:
-    """Backbone and head for `config.data.image_size`, initialised from `config.training.seed`."""
+def build_network(
+    config: TrainConfig, keypoint_names: tuple[str, ...], animals: Animals | None = None
+) -> PoseNet | TopDownNet:
+    """The network of `config`, initialised from `config.training.seed`: backbone and head for `config.data.image_size`,
+    or, where there are several animals and the head is for one, a detector and backbone and head for the crops.
+
+    Args:
+        animals: how the keypoints are divided, where there are several animals.
+    """
     torch.manual_seed(config.training.seed)
-    size = image_size(config)
+    if is_top_down(config, animals):
+        return _top_down(config, animals)
+    net = _pose_network(config, keypoint_names, image_size(config), animals)
+    net.animals = animals  # with its skeleton
+    return net
+
+
+def is_top_down(config: TrainConfig, animals: Animals | None) -> TypeGuard[Animals]:
+    """Whether there are several animals, and the head is for one."""
+    return animals is not None and not isinstance(config.head, AnimalHeadConfig)
+
+
+def _top_down(config: TrainConfig, animals: Animals) -> TopDownNet:
+    height, width = config.data.crop_size
+    pose = _pose_network(config, animals.parts, (height, width))
+    detector = config.detector.build(image_size=image_size(config), animals=len(animals.individuals))
+    return TopDownNet(detector, pose, animals=animals, image_size=image_size(config))
+
+
+def _pose_network(
+    config: TrainConfig, keypoint_names: tuple[str, ...], size: Size, animals: Animals | None = None
+) -> PoseNet:
     backbone = config.backbone.build(size)
-    head = config.head.build(
-        channels=backbone.channels, stride=backbone.stride, num_keypoints=len(keypoint_names), image_size=size
-    )
+    place = {"channels": backbone.channels, "stride": backbone.stride, "image_size": size}
+    if animals and isinstance(config.head, AnimalHeadConfig):
+        head = config.head.build_animals(**place, animals=animals)
+    else:
+        head = config.head.build(**place, num_keypoints=len(keypoint_names))
     return PoseNet(
         backbone, head, keypoint_names=keypoint_names, image_size=size, model_type=config.head.model_type
     ).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -49,13 +94,24 @@ def build_losses(config: TrainConfig, poses: TrainingPoses) -> tuple[LossFactory
         ConfigError: a loss cannot be learned from these labels.
     """
     own = config.head.supervised_loss
-    configs = {own: config.losses.get(own) or losses.make(own), **config.losses}
+    configs = {own: config.losses.get(own) or _own_loss(config.head), **config.losses}
+    kinds = {
+        key: getattr(part, "criterion", None) for key, part in (("head", config.head), (f"losses.{own}", configs[own]))
+    }
+    if len(set(kinds.values())) > 1:
+        raise ConfigError(f"{' but '.join(f'{k}.criterion={v}' for k, v in kinds.items())}; they must be the same.")
     built = {name: loss.build(poses) for name, loss in configs.items()}
     supervised = {name: loss for name, loss in built.items() if "unlabeled" not in loss.streams}
     for output in config.head.supervised_outputs:
         name = f"{own}_{output.removesuffix('_pred').removeprefix('heatmaps_')}"
         supervised[name] = Renamed(built[own], name, {"heatmaps_pred": output})
     return LossFactory(supervised), {name: loss for name, loss in built.items() if name not in supervised}
+
+
+def _own_loss(head: HeadConfig) -> LossConfig:
+    """What trains the head on labels, with the head's criterion if it has a choice of them."""
+    chosen = {"criterion": head.criterion} if hasattr(head, "criterion") else {}
+    return losses.make(head.supervised_loss, **chosen)
 
 
 def is_pretrained(config: TrainConfig) -> bool:
@@ -80,22 +136,27 @@ def build_tracker(config: TrainConfig, data: RunData) -> Tracker:
         ConfigError: a loss asks for what the head or the labels cannot give.
     """
     names = data.labels.keypoint_names
-    net = build_network(config, names)
-    supervised, others = build_losses(config, data.poses)
+    animals, crops = data.labels.animals, None
+    net = build_network(config, names, animals)
+    if isinstance(net, TopDownNet):
+        crops = CropRule(net.animals, net.image_size, net.crop_size, config.training.batch_size)
+    pose = net.pose if isinstance(net, TopDownNet) else net
+    supervised, others = build_losses(config, poses_of_crops(data.poses) if crops else data.poses)
     anneal = Anneal.of(config.training.anneal, config.training.max_epochs)
     tracker = Tracker(
         net,
         supervised,
-        Unsupervised(net, others, anneal, teacher_decay=config.training.teacher_decay, cameras=data.dataset.cameras),
+        Unsupervised(pose, others, anneal, teacher_decay=config.training.teacher_decay, cameras=data.dataset.cameras),
         config.augmentation.build(keypoint_names=names),
         schedule=build_schedule(config),
         seed=config.training.seed,
+        crops=crops,
     )
     tracker.check()
     return tracker
 
 
-def load_model(run: Path | str, checkpoint: Path | None = None) -> PoseNet:
+def load_model(run: Path | str, checkpoint: Path | None = None) -> PoseNet | TopDownNet:
     """The trained network of a run, in evaluation mode on the CPU. Needs neither the training data nor a download.
 
     Runs of Lightning Pose and models of DeepLabCut are runs too (`lp_train.foreign`).
@@ -116,7 +177,8 @@ def load_model(run: Path | str, checkpoint: Path | None = None) -> PoseNet:
     path = checkpoint or files.best()
     state = torch.load(path, map_location="cpu", weights_only=True)
     try:
-        net = build_network(config, tuple(state["keypoint_names"]))
+        names = tuple(state["keypoint_names"])
+        net = build_network(config, names, with_skeleton(Animals.of(names), state.get("skeleton", [])))
         weights = {k.removeprefix("net."): v for k, v in state["state_dict"].items() if k.startswith("net.")}
         net.load_state_dict(weights)
     except (KeyError, RuntimeError) as e:

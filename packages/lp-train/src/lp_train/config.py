@@ -3,7 +3,16 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from lp_core import AugmentationConfig, BackboneConfig, ClipSourceConfig, ConfigError, HeadConfig, LossConfig, nearest
+from lp_core import (
+    AugmentationConfig,
+    BackboneConfig,
+    ClipSourceConfig,
+    ConfigError,
+    DetectorConfig,
+    HeadConfig,
+    LossConfig,
+    nearest,
+)
 
 ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -51,7 +60,9 @@ class DataConfig:
         view_names: cameras that filmed the same moments, each with a label file and videos of its own. The files have the
             same images, by name, in the same order; a video belongs to the camera whose name is in its own.
         view_labels: their label files in `root`; `<camera>.csv` if not given.
-        image_size: [height, width] of the network's input in pixels; proposed from the data if not given.
+        image_size: [height, width] of the network's input in pixels; proposed from the data if not given. Top-down, of the
+            frames that the detector sees and crops are taken from.
+        crop_size: [height, width] of the crops that a head for one animal sees where labels have several; others ignore it.
         videos: directory of videos; `root/videos` if not given.
         mirrored_column_matches: keypoint numbers of the same body parts in each mirrored view; found in names that end
             in `_top`, `_bot` and so on if not given.
@@ -65,6 +76,7 @@ class DataConfig:
     view_names: list[str] | None = None
     view_labels: list[str] | None = None
     image_size: list[int] | None = None
+    crop_size: list[int] = field(default_factory=lambda: [128, 128])
     videos: str | None = None
     mirrored_column_matches: list[list[int]] | None = None
     columns_for_singleview_pca: list[int] | None = None
@@ -80,10 +92,10 @@ class DataConfig:
             raise ConfigError(
                 f"data.view_labels={list(self.view_labels)} must be one file per camera in data.view_names."
             )
-        if self.image_size is not None and (len(self.image_size) != 2 or min(self.image_size) < 32):
-            raise ConfigError(
-                f"data.image_size={list(self.image_size)} must be [height,width], both at least 32 pixels."
-            )
+        for key in ("image_size", "crop_size"):
+            size = getattr(self, key)
+            if size is not None and (len(size) != 2 or min(size) < 32):
+                raise ConfigError(f"data.{key}={list(size)} must be [height,width], both at least 32 pixels.")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -196,6 +208,7 @@ class TrainConfig:
             {"head": "heatmap"},
             {"augmentation": "dlc"},
             {"clips": "video"},
+            {"detector": "centers"},
             {"losses": []},
         ]
     )
@@ -204,6 +217,7 @@ class TrainConfig:
     head: HeadConfig = "???"  # pyright: ignore[reportAssignmentType]
     augmentation: AugmentationConfig = "???"  # pyright: ignore[reportAssignmentType]
     clips: ClipSourceConfig = "???"  # pyright: ignore[reportAssignmentType]
+    detector: DetectorConfig = "???"  # pyright: ignore[reportAssignmentType]  # used where crops are
     losses: dict[str, LossConfig] = field(default_factory=dict)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

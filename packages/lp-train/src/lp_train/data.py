@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from lp_core import ConfigError, DataError, LabelSet, TrainingPoses
+from lp_core import Animals, ConfigError, DataError, LabelSet, TrainingPoses
 from lp_core.tensors import ClipSource
-from lp_data import LabeledDataset, Split, propose_image_size, split_indices
+from lp_data import LabeledDataset, Split, propose_frame_size, propose_image_size, split_indices
 from lp_io import VIDEO_SUFFIXES, read_labels
 
 from lp_train.cameras import CameraClips, read_views, videos_of_cameras
@@ -38,13 +38,21 @@ def complete(config: TrainConfig, labels: LabelSet) -> str:
     """Fill in what the configuration leaves to the data; returns a sentence about what was chosen."""
     if config.data.image_size is not None:
         return ""
-    config.data.image_size = list(propose_image_size(labels))
-    height, width = config.data.image_size
+    size = propose_frame_size(labels) if labels.animals else propose_image_size(labels)
+    height, width = config.data.image_size = list(size)
     return f"image size {height}×{width} (proposed from the labels; set it with data.image_size=[H,W])"
 
 
 def _check_keypoints(labels: LabelSet) -> None:
-    never = [n for n, seen in zip(labels.keypoint_names, (labels.visibility > 0).any(0), strict=True) if not seen]
+    names, seen = labels.keypoint_names, (labels.visibility > 0).any(0)
+    if labels.animals:  # a part has to be labeled in one of them
+        of_parts = seen[: labels.animals.owned].reshape(-1, len(labels.animals.parts)).any(0)
+        names, seen = labels.animals.parts + labels.animals.unique, np.append(of_parts, seen[labels.animals.owned :])
+    elif Animals.of(names):
+        raise DataError(
+            f"{labels.source} names keypoints <animal>/<part> but has one animal; rename {names[0]} and so on."
+        )
+    never = [name for name, known in zip(names, seen, strict=True) if not known]
     if never:
         raise DataError(
             f"{labels.source} has no label at all for {', '.join(never)}; label some or take the columns out."

@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from lp_core import ConfigError, LabelSet, PoseTable
+from lp_core.tensors import PoseModel
 from lp_data import LabeledDataset
 from lp_io import atomic_path, ood_label_files, read_labels, read_predictions, write_metric, write_predictions
 
 from lp_train._hydra import load
+from lp_train.animal_scores import AnimalScores, scores_by_split
+from lp_train.animals import match_animals
 from lp_train.build import load_model
 from lp_train.calibration import FEWEST_LABELS, Calibration, ReliabilityRow, coverage, fit_sigma, reliability
 from lp_train.cameras import joined_poses, separated
@@ -20,7 +23,7 @@ from lp_train.config import EvaluationConfig, TrainConfig
 from lp_train.data import RunData, dataset_of, load_data
 from lp_train.device import pick_accelerator
 from lp_train.metrics import ErrorSummary, pck, pixel_error
-from lp_train.network import PoseNet
+from lp_train.network import predict
 from lp_train.pose_metrics import build_metrics
 from lp_train.poses import load_poses
 from lp_train.rundir import RunDir
@@ -41,6 +44,7 @@ class Evaluation:
         pck: percentage of correct keypoints per threshold.
         reliability, coverage: of the calibrated sigmas, on frames that neither trained nor calibrated; empty if there
             are too few labels to calibrate.
+        animals: where there are several, how well they were found, per part of the split.
     """
 
     name: str
@@ -50,22 +54,25 @@ class Evaluation:
     pck: dict[float, float]
     reliability: list[ReliabilityRow] = field(default_factory=list)
     coverage: dict[float, float] = field(default_factory=dict)
+    animals: dict[str, AnimalScores] = field(default_factory=dict)
 
 
 def predict_labels(
-    model: PoseNet, dataset: LabeledDataset, labels: LabelSet, split: tuple[str, ...] | None
+    model: PoseModel, dataset: LabeledDataset, labels: LabelSet, split: tuple[str, ...] | None
 ) -> PoseTable:
-    """Keypoints of every labeled frame in original pixels."""
+    """Keypoints of every labeled frame in original pixels; of several animals, each in the place of the labeled one."""
     device = next(model.parameters()).device
     keypoints = np.full((len(labels), len(labels.keypoint_names), 2), np.nan)
     confidence = np.full(keypoints.shape[:2], np.nan)
     with torch.inference_mode():
         for rows in torch.arange(len(dataset)).split(BATCH):
             batch = dataset.batch(rows.numpy()).to(device)
-            points, sure = model.predict(batch)
+            points, sure = predict(model, batch)
             index = batch.index.cpu().numpy()
             keypoints[index] = original_keypoints(points, batch.original_size, model.image_size).double().cpu()
             confidence[index] = sure.double().cpu()
+    if labels.animals:
+        keypoints, confidence = match_animals(keypoints, confidence, labels.keypoints, labels.animals)
     return PoseTable(
         keypoint_names=labels.keypoint_names,
         index=labels.images,
@@ -73,6 +80,7 @@ def predict_labels(
         confidence=confidence,
         split=split,
         scorer=f"{model.model_type}_tracker",
+        animals=labels.animals,
     )
 
 
@@ -97,6 +105,7 @@ def measure(
         {t: pck(error[held_out], labels.keypoints[held_out], t) for t in options.pck_thresholds},
         [] if sigma is None else reliability(error[fresh], sigma),
         {} if sigma is None else coverage(error[fresh], sigma, LEVELS),
+        scores_by_split(table, labels, split),
     )
 
 
@@ -204,7 +213,7 @@ def load_calibration(run: Path | str) -> Calibration:
 
 
 def _evaluate_new(
-    files: RunDir, config: TrainConfig, model: PoseNet, known: LabelSet, path: Path, calibration: Calibration | None
+    files: RunDir, config: TrainConfig, model: PoseModel, known: LabelSet, path: Path, calibration: Calibration | None
 ) -> Evaluation:
     labels = read_labels(known.root, config.data.format, path.relative_to(known.root).as_posix())
     _same_keypoints(model, labels)
@@ -214,7 +223,7 @@ def _evaluate_new(
     return measure(path.stem, table, labels, config.evaluation, calibration)
 
 
-def _same_keypoints(model: PoseNet, labels: LabelSet) -> None:
+def _same_keypoints(model: PoseModel, labels: LabelSet) -> None:
     if model.keypoint_names != labels.keypoint_names:
         raise ConfigError(
             f"{labels.source} has the keypoints {', '.join(labels.keypoint_names)}, "
@@ -231,6 +240,7 @@ def results_table(results: list[Evaluation]) -> str:
         ]
         for name, s in rows:
             lines.append(f"{name:<34}{s.count:>8}{s.mean:>9.2f}{s.percentiles[50]:>9.2f}{s.percentiles[90]:>9.2f}")
+        lines += [f"{result.name}{f' · {s}' if s != 'new' else ''}: {scores}" for s, scores in result.animals.items()]
         lines += [f"{result.name} · PCK@{t:g}: {v:.1f}%" for t, v in result.pck.items()]
         if result.coverage:
             shares = ", ".join(f"{p:.0%}: {100 * share:.0f}%" for p, share in result.coverage.items())

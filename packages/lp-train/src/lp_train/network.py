@@ -4,8 +4,8 @@ from typing import cast
 
 import torch
 from jaxtyping import Float, Int, UInt8
-from lp_core import Size
-from lp_core.tensors import Backbone, Head, LabeledBatch
+from lp_core import Animals, Size
+from lp_core.tensors import Backbone, Head, LabeledBatch, PoseModel
 from torch import Tensor, nn
 
 
@@ -15,11 +15,12 @@ class PoseNet(nn.Module):
     Args:
         backbone: gives features.
         head: gives outputs, with its target generator and predictor.
-        keypoint_names: in the order of the outputs.
+        keypoint_names: in the order of the outputs; `<animal>/<part>` where there are several.
         image_size: (height, width) of the input in pixels.
         model_type: the reference's name of the kind of model, `heatmap` for instance.
 
     Attributes:
+        animals: how the keypoints are divided, where there are several animals.
         context: frames before and after each one that the head looks at.
     """
 
@@ -31,6 +32,7 @@ class PoseNet(nn.Module):
         self.head = cast(nn.Module, head)
         self.head.keep_float32 = True  # pyright: ignore  # lp_infer leaves it alone; see `outputs`
         self.keypoint_names, self.image_size, self.model_type = keypoint_names, image_size, model_type
+        self.animals = Animals.of(keypoint_names)
         self.context: int = getattr(head, "context", 0)
         self.register_buffer("mean", 255 * torch.tensor(backbone.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(backbone.std).view(1, 3, 1, 1), persistent=False)
@@ -92,3 +94,10 @@ class PoseNet(nn.Module):
 def separate_windows(count: int, length: int, device: torch.device) -> Int[Tensor, "{count} {length}"]:
     """Rows of `count` windows of `length` frames that lie one after the other."""
     return torch.arange(count * length, device=device).view(count, length)
+
+
+def predict(
+    net: PoseModel, batch: LabeledBatch
+) -> tuple[Float[Tensor, "batch keypoints 2"], Float[Tensor, "batch keypoints"]]:
+    """Labeled frames → keypoints in input pixels, confidence; with the frames round them if the network can use them."""
+    return net.predict(batch) if isinstance(net, PoseNet) else net(batch.images)

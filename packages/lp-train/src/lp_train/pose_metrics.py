@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from lp_core import ConfigError, Metric, MetricConfig, PluginError, TrainingPoses, metrics
-from lp_losses import PoseSubspace, multiview_columns, singleview_columns
+from lp_losses import PoseSubspace, multiview_columns, pose_centering, singleview_columns
 
 from lp_train.metrics import pixel_error
 
@@ -78,7 +78,8 @@ class PCASingleviewErrorConfig(MetricConfig):
 
     def build(self, poses: TrainingPoses) -> Metric | None:
         """The metric; None if there are too few labels to fit the subspace to."""
-        return _subspace_error("pca_singleview_error", singleview_columns(poses), self.components_to_keep, poses)
+        space = PoseSubspace(singleview_columns(poses), self.components_to_keep, pose_centering(poses, None))
+        return _subspace_error("pca_singleview_error", space, poses)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,13 +92,11 @@ class PCAMultiviewErrorConfig(MetricConfig):
         """The metric; None if there is one view only, or too few labels."""
         if not poses.views:
             return None
-        return _subspace_error("pca_multiview_error", multiview_columns(poses), self.components_to_keep, poses)
+        space = PoseSubspace(multiview_columns(poses), self.components_to_keep)
+        return _subspace_error("pca_multiview_error", space, poses)
 
 
-def _subspace_error(
-    name: str, columns: Int[np.ndarray, "groups members"], keep: float, poses: TrainingPoses
-) -> Metric | None:
-    space = PoseSubspace(columns, keep)
+def _subspace_error(name: str, space: PoseSubspace, poses: TrainingPoses) -> Metric | None:
     try:
         space.fit(poses.keypoints)
     except ConfigError:

@@ -1,13 +1,15 @@
 """What losses and metrics learn from the labels of the training split; kept in the run, so that no label file is needed later."""
 
+import dataclasses
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from lp_core import ConfigError, LabelSet, TrainingPoses
+from lp_core import Animals, ConfigError, LabelSet, TrainingPoses
 from lp_io import atomic_path
 
+from lp_train.animals import with_skeleton
 from lp_train.cameras import joined_poses
 from lp_train.config import DataConfig
 
@@ -48,6 +50,7 @@ def training_poses(
         keypoints=labels.keypoints[rows],
         views=views,
         singleview=_singleview(config, labels.keypoint_names, views),
+        animals=labels.animals,
     )
 
 
@@ -58,6 +61,19 @@ def _of_cameras(cameras: list[str], labels: LabelSet, rows: np.ndarray) -> Train
         keypoint_names=tuple(names),
         keypoints=joined_poses(labels.keypoints, len(cameras))[rows],
         views=tuple(tuple(range(v * count, (v + 1) * count)) for v in range(len(cameras))),
+    )
+
+
+def poses_of_crops(poses: TrainingPoses) -> TrainingPoses:
+    """Of several animals the poses one by one, as a network for one animal learns them; a pose without labels is none."""
+    animals = poses.animals
+    assert animals is not None
+    each = poses.keypoints[:, : animals.owned].reshape(-1, len(animals.parts), 2)
+    return TrainingPoses(
+        keypoint_names=animals.parts,
+        keypoints=each[np.isfinite(each).all(-1).any(-1)],
+        singleview=tuple(range(len(animals.parts))),
+        animals=dataclasses.replace(animals, individuals=animals.individuals[:1], unique=()),
     )
 
 
@@ -103,6 +119,7 @@ def save_poses(path: Path, poses: TrainingPoses) -> None:
         "keypoints": poses.keypoints,
         "views": np.array(poses.views, dtype=np.int64),
         "singleview": np.array(poses.singleview, dtype=np.int64),
+        "skeleton": np.array(poses.animals.skeleton if poses.animals else (), dtype=np.int64).reshape(-1, 2),
     }
     with atomic_path(path) as temporary, Path(temporary).open("wb") as file:
         np.savez_compressed(file, **arrays)
@@ -117,9 +134,11 @@ def load_poses(path: Path) -> TrainingPoses:
     if not path.exists():
         raise ConfigError(f"{path} does not exist; run=DIR must be the directory of a run that lpose train made.")
     with np.load(path, allow_pickle=False) as arrays:
+        names = tuple(arrays["names"].tolist())
         return TrainingPoses(
-            keypoint_names=tuple(arrays["names"].tolist()),
+            keypoint_names=names,
             keypoints=arrays["keypoints"],
             views=tuple(tuple(view) for view in arrays["views"].tolist()),
             singleview=tuple(arrays["singleview"].tolist()),
+            animals=with_skeleton(Animals.of(names), arrays["skeleton"].tolist() if "skeleton" in arrays else []),
         )

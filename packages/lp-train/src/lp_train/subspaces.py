@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from lp_core import ConfigError, TrainingPoses
 from lp_io import read_image, read_labels
-from lp_losses import PoseSubspace, multiview_columns, singleview_columns
+from lp_losses import PoseSubspace, multiview_columns, pose_centering, singleview_columns
 
 from lp_train._hydra import load
 from lp_train.poses import load_poses
@@ -73,6 +73,11 @@ def describe_subspaces(run: Path | str) -> list[SubspaceFacts]:
     return found
 
 
+def _centering(name: str, poses: TrainingPoses, loss: Any) -> str | None:
+    method = loss.centering_method if loss else None
+    return pose_centering(poses, method) if name == "pca_singleview" else method
+
+
 def _spaces(files: RunDir, used: dict[str, Any]) -> dict[str, PoseSubspace]:
     poses: TrainingPoses = load_poses(files.poses)
     columns = {"pca_singleview": (singleview_columns(poses), 0.99)}
@@ -81,9 +86,7 @@ def _spaces(files: RunDir, used: dict[str, Any]) -> dict[str, PoseSubspace]:
     found = {}
     for name, (members, keep) in columns.items():
         loss = used.get(name)
-        space = PoseSubspace(
-            members, loss.components_to_keep if loss else keep, loss.centering_method if loss else None
-        )
+        space = PoseSubspace(members, loss.components_to_keep if loss else keep, _centering(name, poses, loss))
         try:
             space.fit(poses.keypoints)
         except ConfigError:

@@ -7,18 +7,25 @@ import pytorch_lightning as pl
 import torch
 from jaxtyping import Float
 from lp_core.tensors import Augmentation, Augmented, Clip, LabeledBatch
+from lp_data.augmentation.geometry import apply, invert
+from lp_detectors.top_down import TopDownNet
 from lp_losses import LossFactory
 from torch import Tensor
 
-from lp_train.network import PoseNet, separate_windows
+from lp_train.animals import matched_keypoints
+from lp_train.crops import CropRule
+from lp_train.network import PoseNet, predict, separate_windows
 from lp_train.optimization import Schedule, make_optimizer
 from lp_train.seeding import step_seed
 from lp_train.streams import TrainBatch, augment
-from lp_train.unsupervised import Unsupervised, fixed_norm, original_keypoints
+from lp_train.unsupervised import Unsupervised, fixed_norm, original_keypoints, with_heatmaps
 
 
 class Tracker(pl.LightningModule):
     """Trains a `PoseNet` on labeled frames, and on unlabeled ones where a loss asks for them.
+
+    Top-down, where a detector finds several animals and a network for one animal sees a crop of each, both are trained at
+    once: the detector on the boxes of the labeled keypoints, the other on crops of the same frames.
 
     Args:
         net: the network; all that is saved for prediction.
@@ -27,28 +34,36 @@ class Tracker(pl.LightningModule):
         augmentation: applied to training batches only.
         schedule: learning rates per epoch.
         seed: every random draw of a step is a function of (seed, step), which is what makes resuming exact.
+        crops: how they are taken, for a top-down network.
     """
 
     def __init__(
         self,
-        net: PoseNet,
+        net: PoseNet | TopDownNet,
         losses: LossFactory,
         unsupervised: Unsupervised,
         augmentation: Augmentation,
         *,
         schedule: Schedule,
         seed: int,
+        crops: CropRule | None = None,
     ) -> None:
         super().__init__()
-        self.net, self.losses, self.unsupervised, self.augmentation = net, losses, unsupervised, augmentation
+        self.net, self.crops = net, crops
+        self.losses, self.unsupervised, self.augmentation = losses, unsupervised, augmentation
         self.schedule, self.seed = schedule, seed
         self.register_buffer("plateau_factor", torch.ones(()))  # lowered by the plateau schedule, saved for resuming
+
+    @property
+    def pose(self) -> PoseNet:
+        """What finds keypoints: the network itself, or of a top-down one that of the crops."""
+        return self.net.pose if isinstance(self.net, TopDownNet) else self.net  # pyright: ignore[reportReturnType]
 
     def on_train_epoch_start(self) -> None:
         """Freeze or unfreeze the backbone; frozen means no gradient, no statistics, no compute wasted."""
         frozen = self.schedule.frozen(self.current_epoch)
-        self.net.backbone.requires_grad_(not frozen)
-        self.net.backbone.train(not frozen or not self.schedule.pretrained)
+        self.pose.backbone.requires_grad_(not frozen)
+        self.pose.backbone.train(not frozen or not self.schedule.pretrained)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Dropout and drop path draw from the step's own seed."""
@@ -56,13 +71,13 @@ class Tracker(pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """The teacher follows."""
-        self.unsupervised.follow(self.net, self.global_step)
+        self.unsupervised.follow(self.pose, self.global_step)
 
     def get_representations(self, images: Tensor) -> Float[Tensor, "batch channels h w"]:
         """RGB in 0–255 at input size → feature maps, without a graph while the backbone is frozen."""
         frozen = self.training and self.schedule.frozen(self.current_epoch)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
-            return self.net.get_representations(images)
+            return self.pose.get_representations(images)
 
     def get_loss_inputs_labeled(self, batch: LabeledBatch, augmented: Augmented | None = None) -> dict[str, Tensor]:
         """Everything supervised losses may ask for, keypoints in (augmented) input pixels."""
@@ -71,29 +86,33 @@ class Tracker(pl.LightningModule):
         if frames.windows is not None:
             windows = separate_windows(*frames.windows.shape[:2], device=images.device)
             images = frames.windows.flatten(0, 1)
-        outputs = self.net.outputs(self.get_representations(images), windows)
-        targets = self.net.head.target_generator(keypoints, visibility)
+        outputs = self.pose.outputs(self.get_representations(images), windows)
+        targets = self.pose.head.target_generator(keypoints, visibility)
         inputs = {"keypoints_targ": keypoints, **outputs, **targets}
         if not self.training or {"keypoints_pred", "confidences"} & self.losses.needs - inputs.keys():
-            predicted, inputs["confidences"] = self.net.head.predictor(outputs)
+            predicted, inputs["confidences"] = self.pose.head.predictor(outputs)
             inputs.setdefault("keypoints_pred", predicted)
         return inputs
 
     def get_loss_inputs_unlabeled(self, clip: Clip) -> dict[str, Tensor]:
         """Everything losses on unlabeled frames may ask for; see `Unsupervised.inputs` for the pixel frames."""
         count, windows = len(clip), None
-        if self.net.context and self.unsupervised.cameras > 1:
-            windows = self.net.windows(count, self.unsupervised.cameras, clip.images.device)
-        outputs = self.net.outputs(self.get_representations(clip.images), windows)
+        if self.pose.context and self.unsupervised.cameras > 1:
+            windows = self.pose.windows(count, self.unsupervised.cameras, clip.images.device)
+        outputs = self.pose.outputs(self.get_representations(clip.images), windows)
         sizes = clip.original_size.expand(count, -1)
-        return self.unsupervised.inputs(self.net, outputs, clip.transform.expand(count, -1, -1), sizes, clip.valid)
+        return self.unsupervised.inputs(self.pose, outputs, clip.transform.expand(count, -1, -1), sizes, clip.valid)
 
     def training_step(self, batch: TrainBatch, batch_idx: int) -> Tensor:
         """The weighted sum of all losses on labeled and unlabeled frames."""
         labeled = batch.labeled
-        augmented = batch.augmented or augment(labeled, self.augmentation, batch.seed)
+        augmented, found = batch.augmented or augment(labeled, self.augmentation, batch.seed), 0.0
+        if self.crops:
+            found = self._detection(augmented.images, augmented.keypoints, "train")
+            generator = torch.Generator().manual_seed(step_seed(batch.seed, 0, 4))
+            labeled, augmented = self.crops.training(labeled, augmented, generator)
         inputs = self.get_loss_inputs_labeled(labeled, augmented)
-        total = self._supervised(inputs, "train", len(labeled))
+        total = self._supervised(inputs, "train", len(labeled)) + found
         factor = self.unsupervised.anneal(self.current_epoch)
         if not factor:
             return total
@@ -101,43 +120,52 @@ class Tracker(pl.LightningModule):
         return total + self._on_clip(batch.clip, batch.seed, factor) if batch.clip else total
 
     def validation_step(self, batch: LabeledBatch, batch_idx: int) -> None:
-        """Losses, and the mean pixel error in original pixels."""
-        inputs = self.get_loss_inputs_labeled(batch)
+        """Losses, and the mean pixel error in original pixels; of a top-down network both on crops of labeled animals."""
+        transforms, augmented = torch.eye(2, 3).expand(len(batch), -1, -1), None
+        if self.crops:
+            self._detection(batch.images.float(), batch.keypoints, "val")
+            batch, augmented = self.crops.validation(batch)
+            transforms = augmented.transforms
+        inputs = self.get_loss_inputs_labeled(batch, augmented)
         self._supervised(inputs, "val", len(batch))
-        unmoved = torch.eye(2, 3, device=self.device).expand(len(batch), -1, -1)
-        self._on_labeled(inputs, batch, unmoved, stage="val", factor=1.0)
+        self._on_labeled(inputs, batch, transforms, stage="val", factor=1.0)
+        back = invert(transforms).to(self.device)
         to_original = [
-            original_keypoints(inputs[k], batch.original_size, self.net.image_size)
+            original_keypoints(apply(back, inputs[k]), batch.original_size, self.pose.image_size)
             for k in ("keypoints_pred", "keypoints_targ")
         ]
-        error = (to_original[0] - to_original[1]).norm(dim=-1)
+        error = (matched_keypoints(*to_original, self.pose.animals) - to_original[1]).norm(dim=-1)
         labeled = error.isfinite()
-        mean = error[labeled].mean() if labeled.any() else error.new_zeros(())
+        mean = error[labeled].mean() if labeled.any() else error.new_full((), torch.nan)
         self._log({"val_pixel_error": mean}, max(int(labeled.sum()), 1))
 
     def check(self) -> None:
         """Raise `ConfigError` if a loss needs what this head does not give; cheap, for before training."""
-        net, count = self.net, len(self.net.keypoint_names)
+        net, count = self.pose, len(self.pose.keypoint_names)
         height, width = (side // net.backbone.stride for side in net.image_size)
         with torch.no_grad():
             outputs = net.outputs(torch.zeros(2, net.backbone.channels, height, width))  # pyright: ignore
             targets = net.head.target_generator(torch.zeros(2, count, 2), torch.full((2, count), 2))
-        produced = {*outputs, "keypoints_pred", "confidences"}
+        produced = {*with_heatmaps(net, outputs), "keypoints_pred", "confidences"}
         self.losses.check({"keypoints_targ", *targets, *produced})
-        self.unsupervised.check(net, produced, maps="heatmaps_targ" in targets)
+        self.unsupervised.check(net, produced, maps=bool({"heatmaps_targ", "scoremaps_targ"} & targets.keys()))
 
     def predict_step(self, batch: LabeledBatch, batch_idx: int = 0) -> tuple[Tensor, Tensor]:
         """Keypoints in original pixels, confidence."""
-        keypoints, confidence = self.net.predict(batch)
+        keypoints, confidence = predict(self.net, batch)
         return original_keypoints(keypoints, batch.original_size, self.net.image_size), confidence
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Every checkpoint knows the keypoints, so that predicting needs no label file."""
         checkpoint["keypoint_names"] = list(self.net.keypoint_names)
+        checkpoint["skeleton"] = [list(pair) for pair in self.net.animals.skeleton] if self.net.animals else []
 
     def configure_optimizers(self) -> Any:
-        """Two groups, backbone and head; the schedule multiplies the rate of each, once per epoch."""
-        optimizer = make_optimizer(self.net.backbone.parameters(), self.net.head.parameters(), self.schedule.config)
+        """Two groups, the backbone and all else; the schedule multiplies the rate of each, once per epoch."""
+        backbone = list(self.pose.backbone.parameters())
+        known = {id(parameter) for parameter in backbone}
+        others = [parameter for parameter in self.net.parameters() if id(parameter) not in known]
+        optimizer = make_optimizer(backbone, others, self.schedule.config)
         rates = [
             lambda epoch: self.schedule.backbone(epoch) * float(self.plateau_factor),
             lambda epoch: self.schedule.head(epoch) * float(self.plateau_factor),
@@ -158,29 +186,52 @@ class Tracker(pl.LightningModule):
             return 0.0
         known = {key: value for key, value in outputs.items() if not key.endswith("_targ")}
         unmirrored = (torch.linalg.det(transforms[..., :2].cpu()) > 0).to(self.device)  # flips swap keypoints
-        inputs = self.unsupervised.inputs(self.net, known, transforms, batch.original_size, unmirrored)
+        inputs = self.unsupervised.inputs(self.pose, known, transforms, batch.original_size, unmirrored)
         total, logs = losses(f"{stage}_labeled", inputs, factor)
         self._log(logs, len(batch))
         return total
+
+    def _detection(self, images: Tensor, keypoints: Tensor, stage: str) -> Tensor:
+        """The detector's own objective, on the boxes of the labeled keypoints."""
+        assert self.crops
+        loss = self.net.detector.loss(images, self.crops.boxes(keypoints))
+        self._log({f"{stage}_detection_loss": loss.detach()}, len(images))
+        return loss
+
+    def _clips(self, clip: Clip) -> list[Clip]:
+        """The clip itself, or a clip of crops for each animal that the detector finds in it."""
+        if self.crops is None:
+            return [clip]
+        detector = self.net.detector
+        training = detector.training
+        with torch.no_grad():
+            boxes, _ = detector.eval()(clip.images)
+        detector.train(training)
+        return self.crops.clips(clip, boxes)
 
     def _on_clip(self, clip: Clip, seed: int, factor: float) -> Tensor:
         """Unsupervised losses on unlabeled frames. As they are, consecutive frames are too much alike to tell a batch norm
         anything about the videos: they are normalised as at prediction. Each changed in its own way, they are not.
         """
-        known, total = self.unsupervised, torch.zeros((), device=self.device)
-        parts: list[tuple[LossFactory, dict[str, Tensor]]] = []
-        if "unlabeled" in known.plain.streams:
-            with fixed_norm(self.net):
-                parts.append((known.plain, self.get_loss_inputs_unlabeled(clip)))
-        if known.taught.losses:
-            generator = torch.Generator().manual_seed(step_seed(seed, 0, 3))
-            parts.append((known.taught, known.lesson(self.net, clip, self.augmentation, generator)))
-        for losses, inputs in parts:
-            part, logs = losses("train", inputs, factor, stream="unlabeled")
-            self._log(logs, len(clip))
-            total = total + part
+        total, clips = torch.zeros((), device=self.device), self._clips(clip)
+        for number, own in enumerate(clips):
+            for losses, inputs in self._lessons(own, step_seed(seed, number, 3)):
+                part, logs = losses("train", inputs, factor, stream="unlabeled")
+                self._log(logs, len(clip))
+                total = total + part / len(clips)
         self._log({"train_unsupervised_loss": total.detach()}, len(clip))
         return total
+
+    def _lessons(self, clip: Clip, seed: int) -> list[tuple[LossFactory, dict[str, Tensor]]]:
+        """The losses that learn from the clip, each with its inputs."""
+        known, parts = self.unsupervised, []
+        if "unlabeled" in known.plain.streams:
+            with fixed_norm(self.pose):
+                parts.append((known.plain, self.get_loss_inputs_unlabeled(clip)))
+        if known.taught.losses:
+            generator = torch.Generator().manual_seed(seed)
+            parts.append((known.taught, known.lesson(self.pose, clip, self.augmentation, generator)))
+        return parts
 
     def _log(self, values: Mapping[str, Tensor], count: int) -> None:
         """Means over the epoch, and over the processes that train together."""

@@ -31,6 +31,19 @@ def original_keypoints(
     return keypoints * scale + (scale - 1) / 2
 
 
+def with_heatmaps(net: PoseNet, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The outputs, and score maps of several animals also as maps with values from 0 to 1, which losses on maps ask for."""
+    scores = outputs.get("scoremaps_pred")
+    if scores is None or "heatmaps_pred" in outputs:
+        return outputs
+    return {**outputs, "heatmaps_pred": scores.sigmoid() if getattr(net.head, "logits", False) else scores}
+
+
+def target_maps(targets: Mapping[str, Tensor]) -> Tensor:
+    """The maps that a head's target generator makes of keypoints."""
+    return targets["heatmaps_targ" if "heatmaps_targ" in targets else "scoremaps_targ"]
+
+
 @contextmanager
 def fixed_norm(net: nn.Module) -> Iterator[None]:
     """Batch norm with the statistics gathered so far, and gathering none, while everything else trains."""
@@ -139,6 +152,7 @@ class Unsupervised(nn.Module):
         one after the other, and there is a row per moment.
         """
         augmented, confidences = net.head.predictor(outputs)
+        outputs = with_heatmaps(net, outputs)
         plain = apply(invert(transforms.cpu()).to(augmented), augmented)
         found = {
             **outputs,
@@ -150,7 +164,7 @@ class Unsupervised(nn.Module):
         if "heatmaps_unimodal" in self.plain.needs:
             shown = torch.full(augmented.shape[:2], 2, device=augmented.device)
             targets = net.head.target_generator(augmented.detach(), shown)
-            found["heatmaps_unimodal"] = targets["heatmaps_targ"]
+            found["heatmaps_unimodal"] = target_maps(targets)
         return {key: joined(value, self.cameras) for key, value in found.items()} if self.cameras > 1 else found
 
     def lesson(
@@ -165,10 +179,10 @@ class Unsupervised(nn.Module):
             shown = torch.full(points.shape[:2], 2, device=points.device)
             changed = augmentation(clip.images, points, shown, generator)
             targets = net.head.target_generator(changed.keypoints, changed.visibility)
-        outputs = net.outputs(net.get_representations(changed.images))
+        outputs = with_heatmaps(net, net.outputs(net.get_representations(changed.images)))
         return {
             **outputs,
-            "heatmaps_teacher": targets["heatmaps_targ"],
+            "heatmaps_teacher": target_maps(targets),
             "confidences_teacher": torch.where(changed.visibility > 0, sure, torch.zeros_like(sure)),
             "valid": clip.valid,
         }

@@ -7,6 +7,8 @@ import pytorch_lightning as pl
 import torch
 from lp_core.tensors import LabeledBatch
 
+from lp_train.network import predict
+
 Draw = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -26,7 +28,7 @@ class ExampleImages(pl.Callback):
             return
         batch = self.batch.to(pl_module.device)
         with torch.inference_mode():
-            keypoints, _ = pl_module.net.predict(batch)
+            keypoints, _ = predict(pl_module.net, batch)
         images = batch.images.permute(0, 2, 3, 1).cpu().numpy()
         picture = self.draw(images, batch.keypoints.cpu().numpy(), keypoints.float().cpu().numpy())
         trainer.logger.experiment.add_image("validation frames", picture, trainer.global_step, dataformats="HWC")

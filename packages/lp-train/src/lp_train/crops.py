@@ -1,0 +1,132 @@
+"""Frames of several animals as crops of one each: what a network for one animal is trained on."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from lp_core import Animals, Size
+from lp_core.tensors import Augmented, Clip, LabeledBatch
+from lp_data.augmentation.geometry import Affine, compose
+from lp_detectors.boxes import boxes_of, jittered, present
+from lp_detectors.crops import Crops, cut
+from lp_detectors.poses import by_animal
+from lp_losses.animals import order_of_animals
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class CropRule:
+    """How crops are taken.
+
+    Attributes:
+        animals: how the keypoints of a frame are divided.
+        frame_size, size: (height, width) of the frames and of the crops.
+        limit: crops of a step of training, drawn from those there are.
+    """
+
+    animals: Animals
+    frame_size: Size
+    size: Size
+    limit: int
+
+    def boxes(self, keypoints: Float[Tensor, "batch keypoints 2"]) -> Float[Tensor, "batch animals 4"]:
+        """The box round each animal's keypoints."""
+        return boxes_of(by_animal(keypoints, self.animals))
+
+    def training(
+        self, batch: LabeledBatch, frames: Augmented, generator: torch.Generator
+    ) -> tuple[LabeledBatch, Augmented]:
+        """Crops of augmented frames, round boxes as a detector might give them."""
+        boxes = jittered(self.boxes(frames.keypoints), generator)
+        rows, animals = present(boxes).nonzero(as_tuple=True)
+        if len(rows) > self.limit:
+            chosen = torch.randperm(len(rows), generator=generator)[: self.limit].sort().values.to(rows.device)
+            rows, animals = rows[chosen], animals[chosen]
+        return self._cropped(batch, frames, boxes[rows, animals], (rows, animals))
+
+    def validation(self, batch: LabeledBatch) -> tuple[LabeledBatch, Augmented]:
+        """Crops of frames as they are, round the labeled animals."""
+        unmoved = torch.eye(2, 3).expand(len(batch), -1, -1)
+        frames = Augmented(
+            images=batch.images.float(), keypoints=batch.keypoints, visibility=batch.visibility, transforms=unmoved
+        )
+        boxes = self.boxes(batch.keypoints)
+        rows, animals = present(boxes).nonzero(as_tuple=True)
+        return self._cropped(batch, frames, boxes[rows, animals], (rows, animals))
+
+    def _cropped(
+        self,
+        batch: LabeledBatch,
+        frames: Augmented,
+        boxes: Float[Tensor, "crops 4"],
+        which: tuple[Int[Tensor, " crops"], Int[Tensor, " crops"]],
+    ) -> tuple[LabeledBatch, Augmented]:
+        rows, animals = which
+        if not len(rows):  # one crop without labels, as networks are not made for no images
+            rows = animals = rows.new_zeros(1)
+            boxes = torch.tensor([[0.0, 0.0, self.frame_size[1] - 1, self.frame_size[0] - 1]], device=rows.device)
+        crops = Crops.of(boxes, self.size)
+        images = cut_each(frames.images, crops, rows)
+        keypoints = crops.to_crop(by_animal(frames.keypoints, self.animals)[rows, animals])
+        visibility = by_animal(frames.visibility, self.animals)[rows, animals]
+        out = ~inside(keypoints, self.size)
+        cropped = Augmented(
+            images=images,
+            keypoints=keypoints.masked_fill(out[..., None], torch.nan),
+            visibility=visibility.masked_fill(out, 0),
+            transforms=self.through(frames.transforms[rows.cpu()], crops),
+        )
+        labels = LabeledBatch(
+            images=images.round().byte(),
+            keypoints=cropped.keypoints,
+            visibility=cropped.visibility,
+            index=batch.index[rows],
+            original_size=batch.original_size[rows],
+        )
+        return labels, cropped
+
+    def through(self, transforms: Affine, crops: Crops) -> Affine:
+        """From un-augmented frames stretched to the size of a crop, which is what a network for crops takes for its
+        input, to pixels of the crop: what undoes crop and augmentation for its predictions.
+        """
+        (height, width), (h, w) = self.frame_size, self.size
+        x, y = width / w, height / h
+        stretch = torch.tensor([[x, 0.0, (x - 1) / 2], [0.0, y, (y - 1) / 2]]).expand(len(transforms), -1, -1)
+        return compose(crops.transforms.cpu().float(), compose(transforms.cpu(), stretch))
+
+    def clips(self, clip: Clip, boxes: Float[Tensor, "frames animals 4"]) -> list[Clip]:
+        """For each animal that was found the whole time or in part, the clip of its crops.
+
+        Args:
+            boxes: of the animals found in each frame, in any order; NaN = none.
+        """
+        corners = boxes.unflatten(2, (2, 2)).cpu().double().numpy()
+        order = torch.from_numpy(order_of_animals(corners)).to(boxes.device)
+        followed = boxes.gather(1, order[..., None].expand(-1, -1, 4)).unbind(1)
+        return [self._clip(clip, filled(own), present(own)) for own in followed if present(own).any()]
+
+    def _clip(self, clip: Clip, boxes: Float[Tensor, "frames 4"], found: Tensor) -> Clip:
+        crops = Crops.of(boxes, self.size)
+        images = cut_each(clip.images, crops, torch.arange(len(clip), device=boxes.device))
+        transforms = self.through(clip.transform.expand(len(clip), -1, -1), crops)
+        return replace(clip, images=images.round().byte(), valid=clip.valid & found, transform=transforms)
+
+
+def cut_each(frames: Tensor, crops: Crops, rows: Int[Tensor, " crops"]) -> Float[Tensor, "crops 3 height width"]:
+    """One crop out of frame `rows[i]` for each i."""
+    single = Crops(crops.centre[:, None], crops.scale[:, None], crops.size)
+    return cut(frames[rows].float(), single)[:, 0]
+
+
+def inside(points: Float[Tensor, "batch points 2"], size: Size) -> Tensor:
+    """Whether points lie in an image of `size`; false for NaN."""
+    limit = torch.tensor([size[1], size[0]], device=points.device) - 0.5
+    return ((points >= -0.5) & (points <= limit)).all(-1)
+
+
+def filled(boxes: Float[Tensor, "frames 4"]) -> Float[Tensor, "frames 4"]:
+    """Missing boxes are those of the nearest frame that has one."""
+    have = np.flatnonzero(present(boxes).cpu().numpy())
+    nearest = np.abs(np.arange(len(boxes))[:, None] - have).argmin(1)
+    return boxes[torch.from_numpy(have[nearest]).to(boxes.device)]

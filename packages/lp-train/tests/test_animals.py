@@ -1,0 +1,74 @@
+"""Networks for several animals: trained, measured, loaded again."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from lp_core import Animals
+from lp_data.scene import SceneOptions, make_demo
+from lp_io import read_predictions
+from lp_train import RunDir, compose, evaluate, load_model, train
+from lp_train.animals import match_animals
+
+MICE = Animals(individuals=("a", "b", "c"), parts=("nose", "tail"), unique=("corner",))
+HEADS = [
+    ["head=paf", "head.hidden=16", "head.num_stages=1"],
+    ["head=dekr"],
+    ["head=heatmap", "data.crop_size=[64,64]", "detector.width=0.5", "detector.threshold=0"],
+]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    root = tmp_path_factory.mktemp("arena")
+    options = SceneOptions(animals=2, size=(96, 128), labeled=10, frames=12, ood_labeled=3, ood_frames=4)
+    make_demo(root, options)
+    return root
+
+
+def test_matching_is_the_best_of_all_orders():
+    rng = np.random.default_rng(0)
+    labeled = rng.uniform(0, 100, (40, 7, 2))
+    predicted = labeled + rng.normal(0, 20, labeled.shape)
+    labeled[rng.random(labeled.shape[:2]) < 0.2] = np.nan
+    predicted[:, :6] = rng.permuted(predicted[:, :6].reshape(40, 3, 4), axis=1).reshape(40, 6, 2)
+    confidence = rng.random((40, 7))
+    points, sure = match_animals(predicted, confidence, labeled, MICE)
+    for n in range(40):
+        own, truth = predicted[n, :6].reshape(3, 2, 2), labeled[n, :6].reshape(3, 2, 2)
+        orders = [own[list(order)] for order in itertools.permutations(range(3))]
+        known = np.isfinite(truth).all(-1).any(-1)
+        costs = [np.nanmean(np.linalg.norm(o - truth, axis=-1)[known], axis=1).sum() for o in orders]
+        mine = points[n, :6].reshape(3, 2, 2)
+        found = np.nanmean(np.linalg.norm(mine - truth, axis=-1)[known], axis=1).sum()
+        assert found == pytest.approx(min(costs))
+        assert sorted(map(tuple, mine.reshape(3, -1))) == sorted(map(tuple, own.reshape(3, -1)))
+        where = [next(i for i in range(3) if np.array_equal(own[i], m)) for m in mine]
+        assert np.array_equal(sure[n, :6].reshape(3, 2), confidence[n, :6].reshape(3, 2)[where])
+    assert np.array_equal(points[:, 6], predicted[:, 6]) and np.array_equal(sure[:, 6], confidence[:, 6])
+
+
+@pytest.mark.parametrize("words", HEADS, ids=lambda words: words[0])
+def test_train_evaluate_and_load(words, project, tmp_path):
+    config = compose([
+        *words, f"data.root={project}", f"out={tmp_path / 'run'}", "backbone=resnet18", "backbone.pretrained=false",
+        "data.image_size=[96,128]", "training.max_epochs=2", "training.batch_size=4", "training.anneal.freeze_until_epoch=0",
+        "training.anneal.increase_factor=1", "clips.sequence_length=4", "losses=[temporal]", "losses.temporal.epsilon=5",
+        "training.example_images=false",
+    ])  # fmt: skip
+    root = train(config, say=lambda _: None)
+    known, new = evaluate(root, say=lambda _: None)
+    assert set(known.animals) == set(known.splits) >= {"train", "validation"} and set(new.animals) == {"new"}
+    assert sum(scores.animals for scores in known.animals.values()) == 20 and new.animals["new"].animals == 6
+    table = read_predictions(root / "predictions.csv")
+    assert table.animals is not None and table.animals.individuals == ("animal1", "animal2")
+    losses = (RunDir(root).root / "metrics.csv").read_text().splitlines()[0].split(",")
+    assert "train_temporal_loss" in losses and ("train_detection_loss" in losses) == ("detector.width=0.5" in words)
+    one, two = load_model(root), load_model(root)
+    assert one.animals == two.animals and one.animals is not None and len(one.animals.skeleton) == 6
+    frames = torch.randint(0, 256, (2, 3, 96, 128), dtype=torch.uint8)
+    with torch.inference_mode():
+        found, again = one(frames), two(frames)
+    assert found[0].shape == (2, 12, 2)
+    assert all(torch.equal(a.nan_to_num(-1), b.nan_to_num(-1)) for a, b in zip(found, again, strict=True))
