@@ -83,3 +83,17 @@ def test_parity(backbone, head, options):
         found = parity(runtime, expected, frames)
         print(f"{backbone} {head} {options}, {name}: {found}")
         assert 0 < max(found.largest, found.largest_unsure) < 0.01 and found.confidence < 1e-4
+
+
+def test_what_groups_in_numpy_is_not_exported():
+    from lp_core import Animals, ConfigError
+    from lp_infer.to_onnx import to_onnx
+    from lp_train import PoseNet
+
+    animals = Animals(individuals=("a", "b"), parts=("nose", "tail"))
+    features = backbones.make("resnet18", pretrained=False).build(SIZE)
+    place = {"channels": features.channels, "stride": features.stride, "image_size": SIZE}
+    head = heads.make("paf", hidden=8).build_animals(animals=animals, **place)
+    model = PoseNet(features, head, keypoint_names=animals.keypoint_names, image_size=SIZE, model_type="paf")
+    with pytest.raises(ConfigError, match="head=paf .* use runtime=torch"):
+        to_onnx(model)

@@ -73,7 +73,7 @@ class AnimalHeadConfig(HeadConfig):
     def build(self, *, channels: int, stride: int, num_keypoints: int, image_size: Size) -> Head:
         """Raises `ConfigError`: the labels do not say which animal a keypoint belongs to."""
         raise ConfigError(
-            f"head={type(self).__name__} is for several animals, and the labels have one; choose another head."
+            f"head={self.model_type} is for several animals, and the labels have one; choose another head."
         )
 
 

@@ -37,6 +37,8 @@ class PAFHead(nn.Module):
     DeepLabCut", 2022), whose own, without norm or activation, make one linear map.
     """
 
+    exportable = False  # its decoder groups in NumPy
+
     def __init__(
         self, channels: int, layout: PAFLayout, shape: PAFShape, targets: TargetGenerator, predictor: Predictor
     ) -> None:

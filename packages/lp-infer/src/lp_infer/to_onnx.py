@@ -83,6 +83,10 @@ def to_onnx(model: nn.Module) -> Any:
         )
     if getattr(model, "any_size", False):
         raise ConfigError("This network takes frames as large as they are, which is not exported; use runtime=torch.")
+    if not getattr(getattr(model, "head", None), "exportable", True):
+        raise ConfigError(
+            f"head={cast(PoseModel, model).model_type} puts animals together in NumPy, which is not exported; use runtime=torch."
+        )
     network = optimize(copied(model).cpu())
     frames = torch.zeros(SAMPLE, *cast(PoseModel, model).image_size, 3, dtype=torch.uint8)
     inputs: dict[str, Tensor] = {"frames": frames}

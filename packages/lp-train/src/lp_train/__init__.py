@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lp_train.fit import train
     from lp_train.foreign import is_foreign_run, load_foreign
     from lp_train.lp_config import translate
+    from lp_train.models import available_detectors, available_models
     from lp_train.network import PoseNet
     from lp_train.rundir import RunDir
     from lp_train.subspaces import describe_subspaces
@@ -30,7 +31,7 @@ _HOME = {
     "TrainingConfig": "config", "Evaluation": "evaluation", "evaluate": "evaluation", "results_table": "evaluation",
     "write_video_metrics": "evaluation", "load_calibration": "evaluation", "describe_subspaces": "subspaces",
     "predict_labels": "evaluation", "dataset_of": "data",
-    "is_foreign_run": "foreign", "load_foreign": "foreign",
+    "available_detectors": "models", "available_models": "models", "is_foreign_run": "foreign", "load_foreign": "foreign",
     "train": "fit", "translate": "lp_config", "PoseNet": "network", "RunDir": "rundir", "Tracker": "tracker",
 }  # fmt: skip
 
@@ -44,6 +45,8 @@ __all__ = [
     "Tracker",
     "TrainConfig",
     "TrainingConfig",
+    "available_detectors",
+    "available_models",
     "build_network",
     "build_tracker",
     "compose",

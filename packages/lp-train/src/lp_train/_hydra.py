@@ -27,6 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lp_train.config import TrainConfig
+from lp_train.models import expanded
 
 GROUPS: dict[str, Registry[Any]] = {
     "backbone": backbones,
@@ -81,13 +82,14 @@ def _readable(error: Exception, overrides: Sequence[str]) -> ConfigError:
 
 
 def compose(overrides: Sequence[str]) -> TrainConfig:
-    """Hydra overrides (`training.max_epochs=5`, `losses=[temporal]`) → a checked configuration.
+    """Hydra overrides (`training.max_epochs=5`, `losses=[temporal]`), and `model=NAME` for those of one of DeepLabCut's
+    models → a checked configuration.
 
     Raises:
         ConfigError: an unknown key, a value of the wrong type or out of range.
         UnknownNameError: a part that is not installed.
     """
-    return _to_object(_composed(overrides))
+    return _to_object(_composed(expanded(list(overrides))))
 
 
 def _composed(overrides: Sequence[str]) -> DictConfig:
