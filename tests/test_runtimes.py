@@ -95,5 +95,5 @@ def test_what_groups_in_numpy_is_not_exported():
     place = {"channels": features.channels, "stride": features.stride, "image_size": SIZE}
     head = heads.make("paf", hidden=8).build_animals(animals=animals, **place)
     model = PoseNet(features, head, keypoint_names=animals.keypoint_names, image_size=SIZE, model_type="paf")
-    with pytest.raises(ConfigError, match="head=paf .* use runtime=torch"):
+    with pytest.raises(ConfigError, match=r"head=paf .* use runtime=torch"):
         to_onnx(model)

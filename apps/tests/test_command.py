@@ -65,6 +65,7 @@ def test_plugins_lists_every_part(capsys):
         (["render", "run"], "'run' is not key=value"),
         (["plugins", "all"], "takes no options"),
         (["demo"], "out=DIR must be given"),
+        (["demo", "out=x", "animals=two"], "animals=two must be a whole number"),
     ],
 )
 def test_a_mistake_is_one_sentence(words, sentence, capsys):
