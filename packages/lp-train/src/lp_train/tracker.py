@@ -18,7 +18,18 @@ from lp_train.network import PoseNet, predict, separate_windows
 from lp_train.optimization import Schedule, make_optimizer
 from lp_train.seeding import step_seed
 from lp_train.streams import TrainBatch, augment
-from lp_train.unsupervised import Unsupervised, fixed_norm, original_keypoints, with_heatmaps
+from lp_train.unsupervised import Unsupervised, original_keypoints, with_heatmaps
+
+Outputs = dict[str, Tensor]
+Frames = tuple[Tensor, Tensor]  # images, and for each output the rows of those that it is of
+
+
+def labeled_frames(frames: LabeledBatch | Augmented) -> Frames:
+    """The frames, those round each labeled one too where there are any."""
+    if frames.windows is None:
+        return frames.images, torch.arange(len(frames.images), device=frames.images.device)[:, None]
+    shape = frames.windows.shape[:2]
+    return frames.windows.flatten(0, 1), separate_windows(*shape, device=frames.windows.device)
 
 
 class Tracker(pl.LightningModule):
@@ -79,27 +90,43 @@ class Tracker(pl.LightningModule):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
             return self.pose.get_representations(images)
 
-    def get_loss_inputs_labeled(self, batch: LabeledBatch, augmented: Augmented | None = None) -> dict[str, Tensor]:
-        """Everything supervised losses may ask for, keypoints in (augmented) input pixels."""
+    def outputs_of(self, parts: list[Frames]) -> list[Outputs]:
+        """The head's outputs of each part. All frames pass the network as one batch, so that a batch norm treats labeled
+        and unlabeled frames alike, and gathers its statistics from both.
+        """
+        images = [part.float() for part, _ in parts]
+        lengths = [len(part) for part in images]
+        features = self.get_representations(torch.cat(images) if len(images) > 1 else images[0])
+        firsts = [sum(lengths[:n]) for n in range(len(parts))]
+        rows = [first + windows for first, (_, windows) in zip(firsts, parts, strict=True)]
+        outputs = self.pose.outputs(features, torch.cat(rows) if self.pose.context else None)
+        each = [len(windows) for _, windows in parts]
+        split = {key: value.split(each) for key, value in outputs.items()}
+        return [{key: values[n] for key, values in split.items()} for n in range(len(parts))]
+
+    def get_loss_inputs_labeled(
+        self, batch: LabeledBatch, augmented: Augmented | None = None, outputs: Outputs | None = None
+    ) -> dict[str, Tensor]:
+        """Everything supervised losses may ask for, keypoints in (augmented) input pixels.
+
+        Args:
+            outputs: of the head, if the frames passed the network already.
+        """
         frames = augmented or batch
-        images, keypoints, visibility, windows = frames.images, frames.keypoints, frames.visibility, None
-        if frames.windows is not None:
-            windows = separate_windows(*frames.windows.shape[:2], device=images.device)
-            images = frames.windows.flatten(0, 1)
-        outputs = self.pose.outputs(self.get_representations(images), windows)
-        targets = self.pose.head.target_generator(keypoints, visibility)
-        inputs = {"keypoints_targ": keypoints, **outputs, **targets}
+        if outputs is None:
+            (outputs,) = self.outputs_of([labeled_frames(frames)])
+        targets = self.pose.head.target_generator(frames.keypoints, frames.visibility)
+        inputs = {"keypoints_targ": frames.keypoints, **outputs, **targets}
         if not self.training or {"keypoints_pred", "confidences"} & self.losses.needs - inputs.keys():
             predicted, inputs["confidences"] = self.pose.head.predictor(outputs)
             inputs.setdefault("keypoints_pred", predicted)
         return inputs
 
-    def get_loss_inputs_unlabeled(self, clip: Clip) -> dict[str, Tensor]:
+    def get_loss_inputs_unlabeled(self, clip: Clip, outputs: Outputs | None = None) -> dict[str, Tensor]:
         """Everything losses on unlabeled frames may ask for; see `Unsupervised.inputs` for the pixel frames."""
-        count, windows = len(clip), None
-        if self.pose.context and self.unsupervised.cameras > 1:
-            windows = self.pose.windows(count, self.unsupervised.cameras, clip.images.device)
-        outputs = self.pose.outputs(self.get_representations(clip.images), windows)
+        count = len(clip)
+        if outputs is None:
+            (outputs,) = self.outputs_of([self._clip_frames(clip)])
         sizes = clip.original_size.expand(count, -1)
         return self.unsupervised.inputs(self.pose, outputs, clip.transform.expand(count, -1, -1), sizes, clip.valid)
 
@@ -111,13 +138,16 @@ class Tracker(pl.LightningModule):
             found = self._detection(augmented.images, augmented.keypoints, "train")
             generator = torch.Generator().manual_seed(step_seed(batch.seed, 0, 4))
             labeled, augmented = self.crops.training(labeled, augmented, generator)
-        inputs = self.get_loss_inputs_labeled(labeled, augmented)
-        total = self._supervised(inputs, "train", len(labeled)) + found
         factor = self.unsupervised.anneal(self.current_epoch)
+        clips = self._clips(batch.clip) if batch.clip and factor else []
+        together = clips if "unlabeled" in self.unsupervised.plain.streams else []
+        known, *others = self.outputs_of([labeled_frames(augmented), *map(self._clip_frames, together)])
+        inputs = self.get_loss_inputs_labeled(labeled, augmented, known)
+        total = self._supervised(inputs, "train", len(labeled)) + found
         if not factor:
             return total
         total = total + self._on_labeled(inputs, labeled, augmented.transforms, stage="train", factor=factor)
-        return total + self._on_clip(batch.clip, batch.seed, factor) if batch.clip else total
+        return total + self._on_clips(clips, others, batch.seed, factor) if clips else total
 
     def validation_step(self, batch: LabeledBatch, batch_idx: int) -> None:
         """Losses, and the mean pixel error in original pixels; of a top-down network both on crops of labeled animals."""
@@ -209,29 +239,25 @@ class Tracker(pl.LightningModule):
         detector.train(training)
         return self.crops.clips(clip, boxes)
 
-    def _on_clip(self, clip: Clip, seed: int, factor: float) -> Tensor:
-        """Unsupervised losses on unlabeled frames. As they are, consecutive frames are too much alike to tell a batch norm
-        anything about the videos: they are normalised as at prediction. Each changed in its own way, they are not.
-        """
-        total, clips = torch.zeros((), device=self.device), self._clips(clip)
-        for number, own in enumerate(clips):
-            for losses, inputs in self._lessons(own, step_seed(seed, number, 3)):
-                part, logs = losses("train", inputs, factor, stream="unlabeled")
-                self._log(logs, len(clip))
-                total = total + part / len(clips)
-        self._log({"train_unsupervised_loss": total.detach()}, len(clip))
+    def _on_clips(self, clips: list[Clip], outputs: list[Outputs], seed: int, factor: float) -> Tensor:
+        """Unsupervised losses on unlabeled frames; `outputs` are those of each clip, if a loss wants them as they are."""
+        known, total = self.unsupervised, torch.zeros((), device=self.device)
+        lessons = [
+            (known.plain, self.get_loss_inputs_unlabeled(clip, own)) for clip, own in zip(clips, outputs, strict=False)
+        ]
+        for number, clip in enumerate(clips if known.taught.losses else []):
+            generator = torch.Generator().manual_seed(step_seed(seed, number, 3))
+            lessons.append((known.taught, known.lesson(self.pose, clip, self.augmentation, generator)))
+        for losses, inputs in lessons:
+            part, logs = losses("train", inputs, factor, stream="unlabeled")
+            self._log(logs, len(clips[0]))
+            total = total + part / len(clips)
+        self._log({"train_unsupervised_loss": total.detach()}, len(clips[0]))
         return total
 
-    def _lessons(self, clip: Clip, seed: int) -> list[tuple[LossFactory, dict[str, Tensor]]]:
-        """The losses that learn from the clip, each with its inputs."""
-        known, parts = self.unsupervised, []
-        if "unlabeled" in known.plain.streams:
-            with fixed_norm(self.pose):
-                parts.append((known.plain, self.get_loss_inputs_unlabeled(clip)))
-        if known.taught.losses:
-            generator = torch.Generator().manual_seed(seed)
-            parts.append((known.taught, known.lesson(self.pose, clip, self.augmentation, generator)))
-        return parts
+    def _clip_frames(self, clip: Clip) -> Frames:
+        count = len(clip)
+        return clip.images, self.pose.windows(count, self.unsupervised.cameras, clip.images.device)
 
     def _log(self, values: Mapping[str, Tensor], count: int) -> None:
         """Means over the epoch, and over the processes that train together."""

@@ -1,8 +1,7 @@
 """What a network learns from frames without labels."""
 
 import copy
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +11,6 @@ from lp_core.tensors import Augmentation, Clip, Loss
 from lp_data.augmentation.geometry import apply, invert
 from lp_losses import LossFactory
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from lp_train.cameras import joined
 from lp_train.config import AnnealConfig
@@ -42,19 +40,6 @@ def with_heatmaps(net: PoseNet, outputs: dict[str, Tensor]) -> dict[str, Tensor]
 def target_maps(targets: Mapping[str, Tensor]) -> Tensor:
     """The maps that a head's target generator makes of keypoints."""
     return targets["heatmaps_targ" if "heatmaps_targ" in targets else "scoremaps_targ"]
-
-
-@contextmanager
-def fixed_norm(net: nn.Module) -> Iterator[None]:
-    """Batch norm with the statistics gathered so far, and gathering none, while everything else trains."""
-    training = [m for m in net.modules() if isinstance(m, _BatchNorm) and m.training]
-    for module in training:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 @dataclass(frozen=True, slots=True)
