@@ -46,6 +46,7 @@ Options are key=value. Those of train, with their defaults:
   backbone.weights=FILE backbone.pretrained=true   training.schedule=multistep|cosine|plateau
   head=heatmap|heatmap_mhcrnn|simcc|regression     training.ema_decay=0
   head=paf|dekr         several animals, bottom up; with any other head, in crops round each: detector=centers|ssdlite
+  model=dekr_w32        a model by DeepLabCut's name: backbone, head and their options at once
   augmentation=dlc|dlc-top-down|dlc-lr|default     training.resume=true   go on after an interruption
   losses=[temporal,pca_multiview]  learn from the videos too: also pca_singleview, unimodal_kl, consistency, …
   clips=video|dali  clips.sequence_length=16       --lp-config FILE       a Lightning Pose configuration
