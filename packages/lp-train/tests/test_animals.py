@@ -66,7 +66,8 @@ def test_train_evaluate_and_load(words, project, tmp_path):
     config = compose([
         *words, f"data.root={project}", f"out={tmp_path / 'run'}", "backbone=resnet18", "backbone.pretrained=false",
         "data.image_size=[96,128]", "training.max_epochs=2", "training.batch_size=4", "training.anneal.freeze_until_epoch=0",
-        "training.anneal.increase_factor=1", "clips.sequence_length=4", "losses=[temporal]", "losses.temporal.epsilon=5",
+        "training.anneal.increase_factor=1", "clips.sequence_length=4", "losses.temporal.epsilon=5",
+        "losses=[temporal,pca_singleview,unimodal_mse,consistency]",
         "training.example_images=false",
     ])  # fmt: skip
     root = train(config, say=lambda _: None)
@@ -76,7 +77,8 @@ def test_train_evaluate_and_load(words, project, tmp_path):
     table = read_predictions(root / "predictions.csv")
     assert table.animals is not None and table.animals.individuals == ("animal1", "animal2")
     losses = (RunDir(root).root / "metrics.csv").read_text().splitlines()[0].split(",")
-    assert "train_temporal_loss" in losses and ("train_detection_loss" in losses) == ("detector.width=0.5" in words)
+    learned = {f"train_{name}_loss" for name in ("temporal", "pca_singleview", "unimodal_mse", "consistency")}
+    assert learned <= set(losses) and ("train_detection_loss" in losses) == ("detector.width=0.5" in words)
     one, two = load_model(root), load_model(root)
     assert one.animals == two.animals and one.animals is not None and len(one.animals.skeleton) == 6
     frames = torch.randint(0, 256, (2, 3, 96, 128), dtype=torch.uint8)
@@ -111,6 +113,12 @@ def test_models_by_name():
     with pytest.raises(ConfigError, match="did you mean 'dekr_w32'"):
         compose(["model=dekr_w33"])
     assert len(available_models()) == 26 and "centers" in available_detectors()
+
+
+def test_top_down_refuses_points_that_are_in_no_crop():
+    words = ["head=heatmap", "backbone.pretrained=false", "data.image_size=[64,64]", "data.crop_size=[64,64]"]
+    with pytest.raises(ConfigError, match="corner"):
+        build_network(compose(words), MICE.keypoint_names, MICE)
 
 
 def test_a_head_for_several_animals_refuses_names_of_one():

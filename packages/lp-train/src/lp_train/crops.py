@@ -11,6 +11,7 @@ from lp_data.augmentation.geometry import Affine, compose
 from lp_detectors.boxes import boxes_of, jittered, present
 from lp_detectors.crops import Crops, cut
 from lp_detectors.poses import by_animal
+from lp_heads.gaussian_heatmap import inside
 from lp_losses.animals import order_of_animals
 from torch import Tensor
 
@@ -117,12 +118,6 @@ def cut_each(frames: Tensor, crops: Crops, rows: Int[Tensor, " crops"]) -> Float
     """One crop out of frame `rows[i]` for each i."""
     single = Crops(crops.centre[:, None], crops.scale[:, None], crops.size)
     return cut(frames[rows].float(), single)[:, 0]
-
-
-def inside(points: Float[Tensor, "batch points 2"], size: Size) -> Tensor:
-    """Whether points lie in an image of `size`; false for NaN."""
-    limit = torch.tensor([size[1], size[0]], device=points.device) - 0.5
-    return ((points >= -0.5) & (points <= limit)).all(-1)
 
 
 def filled(boxes: Float[Tensor, "frames 4"]) -> Float[Tensor, "frames 4"]:
