@@ -333,6 +333,47 @@ def test_edges_from_poses_take_pairs_that_tell_animals_apart():
     assert len(edges) == 4 and {(0, 1), (0, 2), (1, 2)} < set(edges) and joins_all(edges, 4)
 
 
+def test_edges_are_left_to_the_labels_if_asked_for():
+    animals, points = some_animals(2, 4), np.random.default_rng(0).uniform(0, 99, (20, 8, 2))
+    config = PAFConfig(graph="labels", degree=2)
+    with pytest.raises(ConfigError, match=r"head\.graph=labels is decided by the labels"):
+        config.build_animals(channels=16, stride=16, animals=animals, image_size=(64, 64))
+    config.settle(points, animals)
+    head = config.build_animals(channels=16, stride=16, animals=animals, image_size=(64, 64))
+    assert head.target_generator.layout.edges == edges_from_poses(points, animals, degree=2)
+    for told in (PAFConfig(), PAFConfig(graph="labels", edges=[[0, 1], [1, 2], [2, 3]])):
+        edges = told.edges
+        told.settle(points, animals)
+        assert told.edges is edges
+
+
+def test_a_limb_reaches_one_cell_beyond_its_ends_wherever_these_are():
+    """Ends on whole cells and a limb along a row: the cells one before and one after belong to it on every row in reach."""
+    parts = torch.tensor([[[[9.5, 21.5], [25.5, 21.5]]]])  # cells 2 to 6 of row 5
+    known = torch.ones(1, 1, 2, dtype=torch.bool)
+    field = LimbTargets((48, 48), 4, ((0, 1),), 10.0)(parts, known)[0, 0]
+    expected = torch.zeros(12, 12)
+    expected[3:8, 1:8] = 1 - torch.tensor([8.0, 4.0, 0.0, 4.0, 8.0])[:, None] / 10
+    torch.testing.assert_close(field, expected)
+    upright = LimbTargets((48, 48), 4, ((0, 1),), 10.0)(parts.flip(-1), known)[0, 1]
+    torch.testing.assert_close(upright, expected.T)
+
+
+def test_every_place_is_listed_where_counting_would_wait(monkeypatch):
+    """Other devices list as many cells for each row or column as there can be: the same fields."""
+    g = torch.Generator().manual_seed(2)
+    parts, known = torch.rand(2, 3, 3, 2, generator=g) * 90, torch.rand(2, 3, 3, generator=g) < 0.9
+    targets = LimbTargets((64, 96), 4, ((0, 1), (1, 2)), 20.0)
+    fewer = targets(parts, known)
+    listed = lambda count: (  # noqa: E731
+        torch.arange(len(count)).repeat_interleave(targets.across),
+        torch.arange(targets.across).repeat(len(count)),
+        torch.arange(targets.across).repeat(len(count)) < count.repeat_interleave(targets.across),
+    )
+    monkeypatch.setattr(targets, "_listed", listed)
+    assert torch.equal(targets(parts, known), fewer) and fewer.any()
+
+
 def test_what_does_not_fit_is_one_sentence():
     with pytest.raises(ConfigError, match="only one; choose another head"):
         build(some_animals(2, 1))

@@ -1,5 +1,6 @@
 """Where the cells of a map lie in the input, and which of several things that claim a cell gets it."""
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from lp_core import Size
@@ -8,6 +9,8 @@ from torch import Tensor
 from lp_heads.gaussian_heatmap import inside
 
 EVEN = 1e-4  # input pixels per place in the order: things nearer to each other than that are equally near
+
+NUMPY = {torch.float32: np.float32, torch.float64: np.float64}
 
 
 def map_size(image_size: Size, stride: float) -> Size:
@@ -25,6 +28,16 @@ def to_pixels(cells: Float[Tensor, "*batch 2"], stride: float) -> Float[Tensor, 
     return (cells + 0.5) * stride - 0.5
 
 
+def zeros(count: int, like: Tensor) -> Float[Tensor, " {count}"]:
+    """Zeros of the type and on the device of `like`.
+
+    On a CPU the operating system's, which are there for nothing until they are written to: large maps are mostly empty.
+    """
+    if like.device.type != "cpu" or like.dtype not in NUMPY:
+        return like.new_zeros(count)
+    return torch.from_numpy(np.zeros(count, NUMPY[like.dtype]))
+
+
 def nearest_claims(
     cells: Int[Tensor, "*claims"], distance: Float[Tensor, "*claims"], order: Int[Tensor, "..."], count: int
 ) -> Int[Tensor, "*claims"]:
@@ -37,7 +50,8 @@ def nearest_claims(
     """
     key = distance + EVEN * order
     nearest = key.new_full((count + 1,), torch.inf).scatter_reduce_(0, cells.flatten(), key.flatten(), "amin")
-    return torch.where(key == nearest[cells], cells, count)
+    first = nearest.index_select(0, cells.flatten()).view_as(cells)
+    return cells.masked_fill(key != first, count)
 
 
 def labeled(

@@ -7,10 +7,10 @@ from jaxtyping import Bool, Float, Int
 from lp_core import Size
 from torch import Tensor
 
-from lp_heads.cells import map_size, nearest_claims, to_cells
+from lp_heads.cells import map_size, nearest_claims, to_cells, zeros
 
 WIDTH = 20.0  # input pixels; DeepLabCut's
-AT_ONCE = 4_000_000, 1_000_000  # cells visited and cells of maps in one go
+AT_ONCE = 4_000_000, 2_000_000  # cells visited and cells of maps in one go
 
 
 class LimbTargets:
@@ -40,7 +40,7 @@ class LimbTargets:
         """Keypoints in input pixels → (batch, 2 edges, H, W), x and y of each edge in turn."""
         batch, animals = parts.shape[:2]
         area, count = math.prod(self.size), len(self.edges)
-        fields = parts.new_zeros(batch * count * 2 * area + 1)
+        fields = zeros(batch * count * 2 * area + 1, parts)
         pairs = torch.tensor(self.edges, device=parts.device)
         visited = batch * animals * max(self.size) * self.across
         at_once = max(min(AT_ONCE[0] // visited, AT_ONCE[1] // (batch * area)), 1)
@@ -66,50 +66,72 @@ class LimbTargets:
         unit = way / length.clamp_min(1e-6)
         start = to_cells(torch.where(usable[..., None], ends[..., 0, :], 0.0), self.stride)
         limbs = torch.cat([start, unit, length], dim=-1).flatten(0, 2)
-        number, cell, across = self._cells(limbs, (usable & (length[..., 0] > 0)).flatten())
-        maps = number[:, None] // animals  # batch and edge
-        count = batch * edges * area
-        own = nearest_claims(
-            torch.where(cell >= 0, maps * area + cell, count), across, number[:, None] % animals, count
-        )
+        number, line, cell, across = self._cells(limbs, (usable & (length[..., 0] > 0)).flatten())
+        maps = number // animals  # batch and edge
+        count, lost = batch * edges * area, len(fields) - 1
+        claimed = ((maps * area).index_select(0, line) + cell).masked_fill_(cell < 0, count)
+        own = nearest_claims(claimed, across, (number % animals).index_select(0, line), count)
         strength, unit = 1 - across / self.width, unit.flatten(0, 2)[number]
         shift = ((maps // edges) * len(self.edges) + first + maps % edges) * 2 * area
-        lost = len(fields) - 1
-        target = torch.where(own < count, shift + cell, lost).flatten()
-        fields.scatter_(0, target, (unit[:, :1] * strength).flatten())
-        fields.scatter_(0, (target + area).clamp_max(lost), (unit[:, 1:] * strength).flatten())
+        target = (shift.index_select(0, line) + cell).masked_fill_(own == count, lost)
+        fields.scatter_(0, target, unit[:, 0].index_select(0, line) * strength)
+        fields.scatter_(0, (target + area).clamp_max_(lost), unit[:, 1].index_select(0, line) * strength)
 
     def _cells(
         self, limbs: Float[Tensor, "limbs 5"], usable: Bool[Tensor, " limbs"]
-    ) -> tuple[Int[Tensor, " lines"], Int[Tensor, "lines across"], Float[Tensor, "lines across"]]:
-        """For each row or column that a limb crosses, the limb's number, and the cells that may be in reach: which (-1 =
-        none), and their distance from the limb's line in input pixels.
+    ) -> tuple[Int[Tensor, " lines"], Int[Tensor, " cells"], Int[Tensor, " cells"], Float[Tensor, " cells"]]:
+        """The number of the limb of each row or column that one crosses, and the cells in reach: on which of these rows
+        or columns, which one of the map (-1 = none), and their distance from the limb's line in input pixels.
         """
         steep = limbs[:, 3].abs() > limbs[:, 2].abs()
         major, minor = torch.where(steep, 1, 0), torch.where(steep, 0, 1)
         number, line = self._lines(limbs, usable, major, minor)
-        rows = limbs[number]
-        major, minor = major[number, None], minor[number, None]
-        a, u = rows[:, :2], rows[:, 2:4]
-        a_major, a_minor, u_major, u_minor = (
-            a.gather(1, major),
-            a.gather(1, minor),
-            u.gather(1, major),
-            u.gather(1, minor),
-        )
-        along_major = line[:, None] - a_major
-        half = self.width / self.stride / u_major.abs()
-        low = torch.ceil(a_minor + along_major * u_minor / u_major - half)
-        along_minor = low + torch.arange(self.across, device=rows.device) - a_minor
-        t = (along_major * u_major + along_minor * u_minor) * self.stride
-        across = (along_major * u_minor - along_minor * u_major).abs() * self.stride
-        places = (along_minor + a_minor).round().long()
-        limit = torch.where(major == 0, self.size[0], self.size[1])
-        hit = (across <= self.width) & (t >= -self.stride) & (t <= rows[:, 4:] + self.stride)
-        hit = hit & (places >= 0) & (places < limit) & usable[number, None]
-        line = line.long()[:, None]
-        cell = torch.where(major == 0, places * self.size[1] + line, line * self.size[1] + places)
-        return number, torch.where(hit, cell, -1), across
+        rows, upright = limbs[number], ~steep[number]
+        start, unit = (torch.where(upright, pair, pair.flip(0)) for pair in (rows[:, :2].T, rows[:, 2:4].T))
+        along = line - start[0]
+        low, count = self._spans(start[1], unit, along, rows[:, 4], torch.where(upright, self.size[0], self.size[1]))
+        of, place, hit = self._listed(torch.where(usable[number], count, 0))
+        first = (along * unit[1] - (low - start[1]) * unit[0]) * self.stride
+        across = first.index_select(0, of) - place * (unit[0] * self.stride).index_select(0, of)
+        low, line = low.long(), line.long()
+        begin = torch.where(upright, low * self.size[1] + line, line * self.size[1] + low)
+        step = torch.where(upright, self.size[1], 1)
+        cell = begin.index_select(0, of) + place * step.index_select(0, of)
+        return number, of, cell if hit is None else torch.where(hit, cell, -1), across.abs().clamp_max(self.width)
+
+    def _spans(
+        self, start: Tensor, unit: Float[Tensor, "2 lines"], along: Tensor, length: Tensor, limit: Tensor
+    ) -> tuple[Float[Tensor, " lines"], Int[Tensor, " lines"]]:
+        """The first cell in reach on each row or column, and how many there are.
+
+        Args:
+            start: of the limb, across the rows or columns.
+            unit: the limb's direction, along what it crosses and across.
+            along: from the limb's start to the row or column, cells.
+            length: of the limb, input pixels.
+            limit: cells on the row or column.
+        """
+        middle, reach = along * unit[1], self.width / self.stride
+        beside = _between(unit[0], middle - reach, middle + reach)
+        low, high = -1 - along * unit[0], length / self.stride + 1 - along * unit[0]
+        within = _between(unit[1], low, high)
+        low = (start + beside[0].maximum(within[0])).ceil().clamp_min(0)
+        high = (start + beside[1].minimum(within[1])).floor().minimum(limit - 1.0)
+        count = (high - low + 1).clamp_min(0)
+        return torch.where(count > 0, low, 0.0), count.long()
+
+    def _listed(self, count: Int[Tensor, " lines"]) -> tuple[Tensor, Tensor, Tensor | None]:
+        """For each cell its row or column, how many cells it is after the first one there, and if it is one at all.
+
+        On a CPU there are `count` for each; on other devices, where the sum would be waited for, as many as there can be.
+        """
+        lines = torch.arange(len(count), device=count.device)
+        if count.device.type == "cpu":
+            of = lines.repeat_interleave(count)
+            return of, torch.arange(len(of)) - (count.cumsum(0) - count).index_select(0, of), None
+        place = torch.arange(self.across, device=count.device).repeat(len(count))
+        of = lines.repeat_interleave(self.across)
+        return of, place, place < count.index_select(0, of)
 
     def _lines(
         self, limbs: Tensor, usable: Tensor, major: Tensor, minor: Tensor
@@ -135,3 +157,14 @@ class LimbTargets:
 
     def _last(self, major: Tensor) -> Float[Tensor, " limbs"]:
         return torch.where(major == 0, self.size[1] - 1.0, self.size[0] - 1.0)
+
+
+def _between(
+    slope: Float[Tensor, " lines"], low: Float[Tensor, " lines"], high: Float[Tensor, " lines"]
+) -> tuple[Float[Tensor, " lines"], Float[Tensor, " lines"]]:
+    """From where to where `slope` x is between `low` and `high`; the first is above the second if it never is."""
+    level = slope == 0
+    ends = torch.stack([low, high]) / torch.where(level, 1.0, slope)
+    inside = (low <= 0) & (high >= 0)
+    first = torch.where(level, torch.where(inside, -torch.inf, torch.inf), ends.amin(0))
+    return first, torch.where(level, torch.inf, ends.amax(0))

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+from jaxtyping import Float
 from lp_core import AnimalHeadConfig, Animals, ConfigError, Size
 
-from lp_heads.limb_graph import DEGREE, check_edges, limb_graph
+from lp_heads.limb_graph import DEGREE, check_edges, edges_from_poses, limb_graph
 from lp_heads.limb_targets import WIDTH, LimbTargets
 from lp_heads.locref import CRITERIONS, one_of
 from lp_heads.map_scale import doublings
@@ -12,6 +14,8 @@ from lp_heads.paf_decoder import PAFDecoder, PAFDecoding
 from lp_heads.paf_network import PAFHead, PAFShape
 from lp_heads.paf_targets import PAFLayout, PAFTargets
 from lp_heads.score_targets import KINDS, LOCREF_STD, RADIUS, ScoreTargets
+
+GRAPHS = ("skeleton", "labels")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,8 +34,10 @@ class PAFConfig(AnimalHeadConfig):
         background_weight: weight of the map of a part that an animal in the frame has no label for; 1 teaches that there is
             nothing but what is labeled, 0 nothing.
         paf_width: input pixels to each side of a limb.
-        edges: pairs of numbers of parts with a field; empty: the skeleton, if it joins all parts, else of all pairs a
-            random choice with at most `degree` per part.
+        edges: pairs of numbers of parts with a field; empty: as `graph` says.
+        graph: skeleton: the skeleton, if it joins all parts, else of all pairs a random choice with at most `degree` per
+            part. labels: when training begins, the pairs that tell animals apart best in the labels of the training frames,
+            up to `degree` per part; they are written to `edges`.
         degree: limbs per part, on average.
         edge_seed: of the random choice.
         identity: one score map more for each individual, so that animals come back in the order of individuals; for
@@ -54,6 +60,7 @@ class PAFConfig(AnimalHeadConfig):
     background_weight: float = 1.0
     paf_width: float = WIDTH
     edges: list[list[int]] = field(default_factory=list)
+    graph: str = "skeleton"
     degree: int = DEGREE
     edge_seed: int = 0
     identity: bool = False
@@ -66,6 +73,7 @@ class PAFConfig(AnimalHeadConfig):
     def __post_init__(self) -> None:
         one_of("head.criterion", self.criterion, CRITERIONS)
         one_of("head.target", self.target, KINDS)
+        one_of("head.graph", self.graph, GRAPHS)
         if min(self.hidden, self.pos_dist_thresh, self.locref_std, self.paf_width) <= 0 or self.degree < 2:
             raise ConfigError(
                 "head.hidden, head.pos_dist_thresh, head.locref_std and head.paf_width must be above zero, "
@@ -90,14 +98,26 @@ class PAFConfig(AnimalHeadConfig):
         """`paf`."""
         return "paf"
 
+    def settle(self, keypoints: Float[np.ndarray, "frames keypoints 2"], animals: Animals) -> None:
+        """Choose the edges, if that is left to the labels.
+
+        Args:
+            keypoints: labels of the training frames, in pixels; NaN = not labeled.
+        """
+        if self.graph == "labels" and not self.edges:
+            self.edges = [list(edge) for edge in edges_from_poses(keypoints, animals, self.degree)]
+
     def build_animals(self, *, channels: int, stride: int, animals: Animals, image_size: Size) -> PAFHead:
         """The head for features of `channels` at `stride`.
 
         Raises:
-            ConfigError: the maps cannot be made from such features, the edges do not fit the parts, or there is one part only.
+            ConfigError: the maps cannot be made from such features, the edges do not fit the parts or are not chosen yet, or
+                there is one part only.
         """
         if len(animals.parts) < 2:
             raise ConfigError("head=paf joins parts, and the animals have only one; choose another head.")
+        if self.graph == "labels" and not self.edges:
+            raise ConfigError("head.graph=labels is decided by the labels when training begins; else give head.edges.")
         upsamplings, cells = doublings(channels, stride, self.downsample_factor), 2**self.downsample_factor
         edges = check_edges(self.edges, animals) if self.edges else limb_graph(animals, self.degree, self.edge_seed)
         layout = PAFLayout(animals=animals, edges=edges, identity=self.identity)

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from lp_core import ConfigError, Size
 from torch import Tensor
 
-from lp_heads.cells import map_size, nearest_claims, to_cells
+from lp_heads.cells import map_size, nearest_claims, to_cells, zeros
 
 KINDS = ("gaussian", "plateau")
 RADIUS, LOCREF_STD = 17.0, 7.2801  # input pixels; DeepLabCut's
@@ -95,5 +95,5 @@ class ScoreTargets:
 
     def _filled(self, cells: Tensor, values: Tensor, count: int, maps: tuple[int, ...] | torch.Size) -> Tensor:
         """Zero but for `values` in `cells`; cell `count` is thrown away."""
-        out = values.new_zeros(count + 1).scatter_(0, cells, values)
+        out = zeros(count + 1, values).scatter_(0, cells, values)
         return out[:-1].view(*maps, *self.size)
