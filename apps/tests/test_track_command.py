@@ -1,10 +1,12 @@
 """The command that gives every animal its own columns, from table to table."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from lp_apps.main import COMMANDS, main
 from lp_core import Animals, PoseTable
-from lp_io import read_predictions, write_predictions
+from lp_io import VideoWriter, read_predictions, write_predictions
 
 ANIMALS = Animals(individuals=("a", "b"), parts=("nose", "neck", "tail"), unique=("corner",))
 
@@ -56,6 +58,60 @@ def test_each_animal_has_its_columns(given, tmp_path, capsys, tracker):
 def test_mistakes_are_one_sentence(given, tmp_path, capsys, words, sentence):
     assert main(["track", f"predictions={given[0]}", f"out={tmp_path / 'out.csv'}", *words]) == 2
     assert sentence in capsys.readouterr().err and not (tmp_path / "out.csv").exists()
+
+
+@pytest.fixture
+def turning(tmp_path):
+    """A table and a video of a red and a blue animal that meet, are not found for 8 frames, and go back where they came
+    from; by their motion they would have passed each other.
+    """
+    t = np.minimum(np.arange(80), 79 - np.arange(80))[:, None, None]
+    body, step = np.array([[-16, 0], [0, 4], [16, 0]]), t * np.array([2.0, 0.0])
+    truth = np.stack([body + np.array([20, 60]) + step, body + np.array([180, 60]) - step], 1)
+    video = tmp_path / "video.mp4"
+    with VideoWriter(video, 30, (120, 200), threads=1) as writer:
+        for frame in truth:
+            picture = np.full((120, 200, 3), 128, np.uint8)
+            for (x, y), colour in zip(frame.mean(1).astype(int), [(220, 60, 60), (60, 60, 220)], strict=True):
+                picture[y - 8 : y + 9, x - 20 : x + 21] = colour
+            writer.write(picture)
+    truth[36:44] = np.nan
+    animals = Animals(individuals=("a", "b"), parts=("nose", "neck", "tail"))
+    table = PoseTable(
+        keypoint_names=animals.keypoint_names,
+        index=tuple(range(80)),
+        keypoints=truth.reshape(80, 6, 2),
+        confidence=np.where(np.isnan(truth[..., 0]), 0.0, 0.9).reshape(80, 6),
+        animals=animals,
+    )
+    write_predictions(tmp_path / "turning.csv", table)
+    return tmp_path / "turning.csv", video, truth
+
+
+def test_colours_in_the_video_say_who_is_who(turning, tmp_path, capsys):
+    path, video, truth = turning
+    for words, right in (([], False), ([f"source={video}"], True)):
+        out = tmp_path / f"{right}.csv"
+        assert main(["track", f"predictions={path}", f"out={out}", *words]) == 0
+        found = read_predictions(out).keypoints.reshape(80, 2, 3, 2)
+        assert np.allclose(found, truth, equal_nan=True) == right
+        assert ("tell the animals apart" in capsys.readouterr().out) == right
+
+
+def test_a_video_that_does_not_fit_is_one_sentence(given, turning, tmp_path, capsys):
+    table = read_predictions(given[0])
+    longer = dataclasses.replace(
+        table,
+        index=tuple(range(120)),
+        keypoints=np.tile(table.keypoints, (2, 1, 1)),
+        confidence=np.tile(table.confidence, (2, 1)),
+    )
+    write_predictions(tmp_path / "longer.csv", longer)
+    words = ["track", f"predictions={tmp_path / 'longer.csv'}", f"out={tmp_path / 'out.csv'}"]
+    assert main([*words, f"source={turning[1]}"]) == 2
+    assert "has 80 frames and the predictions go to frame 119" in capsys.readouterr().err
+    assert main([*words, f"source={tmp_path / 'none.mp4'}"]) == 2
+    assert "none.mp4" in capsys.readouterr().err and not (tmp_path / "out.csv").exists()
 
 
 def test_the_table_itself_is_never_replaced(given, capsys):

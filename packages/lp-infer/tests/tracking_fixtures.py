@@ -1,5 +1,7 @@
 """Animals whose right identity is known."""
 
+from itertools import pairwise
+
 import numpy as np
 from lp_core import Animals, PoseTable
 
@@ -86,3 +88,21 @@ def same_up_to_names(tracked, truth):
             return False
         left.remove(match[0])
     return True
+
+
+def painted(poses, colours, size=400, seed=3, gain=1.0):
+    """Frames of grey bedding in which every animal is a thick line of its colour; those of higher number lie on top."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:size, :size]
+    bedding = rng.normal(110, 12, (size, size, 1))
+    for animals in poses:
+        frame = np.repeat(bedding, 3, axis=2)
+        for animal, colour in zip(animals, colours, strict=True):
+            if not np.isfinite(animal).all():
+                continue
+            places = np.concatenate([a + np.linspace(0, 1, 8)[:, None] * (b - a) for a, b in pairwise(animal)])
+            low, high = np.floor(places.min(0) - 6).astype(int), np.ceil(places.max(0) + 7).astype(int)
+            box = (slice(max(low[1], 0), max(high[1], 0)), slice(max(low[0], 0), max(high[0], 0)))
+            apart = (columns[box][..., None] - places[:, 0]) ** 2 + (rows[box][..., None] - places[:, 1]) ** 2
+            frame[box][apart.min(-1) < 36] = colour
+        yield np.clip(gain * frame + rng.normal(0, 4, frame.shape), 0, 255).astype(np.uint8)

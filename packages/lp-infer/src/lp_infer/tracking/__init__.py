@@ -2,6 +2,7 @@
 
 from lp_infer.tracking.config import BoxConfig, EllipseConfig, SkeletonConfig
 from lp_infer.tracking.follow import Follower
+from lp_infer.tracking.looks import looks_of, video_looks
 from lp_infer.tracking.mot import MotScores, mot_scores
 from lp_infer.tracking.stitch import Stitched, stitch
 from lp_infer.tracking.track import TrackingReport, track
@@ -14,7 +15,9 @@ __all__ = [
     "SkeletonConfig",
     "Stitched",
     "TrackingReport",
+    "looks_of",
     "mot_scores",
     "stitch",
     "track",
+    "video_looks",
 ]

@@ -8,11 +8,16 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from lp_infer.tracking import geometry
+from lp_infer.tracking.identify import identified
+from lp_infer.tracking.lines import BEGINNING, LEAVING_OUT
+from lp_infer.tracking.looks import Looks
+from lp_infer.tracking.pieces import doubtful, pieces_of
 from lp_infer.tracking.tracklets import Features, Tracklet, Votes, tracklets_of
 
-BEGINNING = 10.0  # what it costs to bring in another animal rather than to join two tracklets
-LEAVING_OUT = 2.0  # what it costs per pose
 MOST_LINKS = 1_000_000  # that are weighed up
+
+
+Poses = Float[np.ndarray, "frames animals keypoints 2"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +30,7 @@ class Stitched:
         links: how many times two of them were joined.
         attached: poses of tracklets that fitted in no row, and went where there was room.
         left_out: poses without an identity, as their frames have more animals than there are.
+        by_looks: whether the animals' looks were listened to.
     """
 
     identities: Int[np.ndarray, "frames animals"]
@@ -32,13 +38,15 @@ class Stitched:
     links: int
     attached: int
     left_out: int
+    by_looks: bool = False
 
 
 def stitch(
-    poses: Float[np.ndarray, "frames animals keypoints 2"],
+    poses: Poses,
     numbers: Int[np.ndarray, "frames animals"],
     count: int,
     votes: Votes | None = None,
+    looks: Looks | None = None,
 ) -> Stitched:
     """Give every animal of every frame one of `count` identities, no two in a frame the same.
 
@@ -52,26 +60,46 @@ def stitch(
         poses: the animals of each frame in any order, in pixels; NaN = not found.
         numbers: of the track that a tracker put each into; −1 = none.
         votes: how strongly each animal looks like each individual, 0 or more; NaN = unknown.
+        looks: of each animal; if animals can be told apart by them, tracklets are cut where animals touch, and looks say
+            with the motion which pieces are whose, see `identified`.
     """
     there = geometry.counts(poses) > 0
     tracklets = tracklets_of(numbers, there)
-    features = Features.of(tracklets, poses, votes)
-    rows = _best_rows(features, count)
-    lines = _Lines(tracklets, features, numbers.shape, count)
+    by_looks = None if looks is None or not tracklets else _by_looks(tracklets, poses, count, votes, looks)
+    pieces, features, rows = by_looks or _by_motion(tracklets, poses, count, votes)
+    lines = _Lines(pieces, features, numbers.shape, count)
     limit = LEAVING_OUT if count < numbers.shape[1] else np.inf
     for line, row in enumerate(rows):
         for number in row:
-            lines.put(number, tracklets[number], line)
+            lines.put(number, pieces[number], line)
     used = {number for row in rows for number in row}
-    spare = [number for number in range(len(tracklets)) if number not in used]
-    attached = sum(lines.attach(number, limit) for number in sorted(spare, key=lambda n: -len(tracklets[n])))
+    spare = [number for number in range(len(pieces)) if number not in used]
+    attached = sum(lines.attach(number, limit) for number in sorted(spare, key=lambda n: -len(pieces[n])))
     return Stitched(
         identities=lines.identities,
         tracklets=len(tracklets),
         links=sum(len(row) - 1 for row in rows if row),
         attached=attached,
         left_out=int(there.sum() - (lines.identities >= 0).sum()),
+        by_looks=by_looks is not None,
     )
+
+
+def _by_looks(
+    tracklets: list[Tracklet], poses: Poses, count: int, votes: Votes | None, looks: Looks
+) -> tuple[list[Tracklet], Features, list[list[int]]] | None:
+    """Pieces of tracklets and which of them are whose; None if the animals look alike."""
+    pieces, before = pieces_of(tracklets, doubtful(poses, count))
+    features = Features.of(pieces, poses, votes)
+    who = identified(pieces, before, features, looks, count)
+    return None if who is None else (pieces, features, [np.flatnonzero(who == k).tolist() for k in range(count)])
+
+
+def _by_motion(
+    tracklets: list[Tracklet], poses: Poses, count: int, votes: Votes | None
+) -> tuple[list[Tracklet], Features, list[list[int]]]:
+    features = Features.of(tracklets, poses, votes)
+    return tracklets, features, _best_rows(features, count)
 
 
 def _best_rows(features: Features, count: int) -> list[list[int]]:

@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 from lp_infer.tracking import geometry
 from lp_infer.tracking.config import EllipseConfig
+from lp_infer.tracking.looks import Looks
 from lp_infer.tracking.stitch import Stitched, stitch
 
 Poses = Float[np.ndarray, "frames animals keypoints 2"]
@@ -28,6 +29,7 @@ class TrackingReport:
         tracklets: stretches that the tracker followed without a break.
         links: how many times two of these were joined.
         changes: how many times an individual's row among the animals of a frame changed from one sighting to the next.
+        by_looks: whether the animals' looks were listened to; if not, they were not given or are alike.
         coverage: for each individual the share of the frames that it was found in.
         notes: one sentence about each thing that one might not expect.
     """
@@ -39,6 +41,7 @@ class TrackingReport:
     tracklets: int
     links: int
     changes: int
+    by_looks: bool
     coverage: dict[str, float]
     notes: tuple[str, ...] = ()
 
@@ -50,6 +53,7 @@ def track(
     *,
     votes: Float[np.ndarray, "frames animals individuals"] | None = None,
     keep_names: bool = False,
+    looks: Looks | None = None,
 ) -> tuple[PoseTable, TrackingReport]:
     """The same poses, with each individual's columns being one animal throughout; NaN and confidence 0 where it is missing.
 
@@ -60,21 +64,23 @@ def track(
         votes: how strongly each found animal looks like each individual, 0 or more, from a network that tells them apart.
         keep_names: individuals keep the names that they mostly have in `table`. Otherwise, and without votes, they are
             named in order of appearance and from left to right, whatever the order in `table`.
+        looks: of each found animal, from `video_looks`; identities that were swapped where animals touched are put right by
+            them. Animals that look alike are tracked by their motion alone, as without it.
 
     Raises:
         DataError: the table has one animal only.
-        ConfigError: a count that is no number of animals, or votes of another shape.
+        ConfigError: a count that is no number of animals, or votes or looks of another shape.
     """
     animals = _animals_of(table)
     poses, sure = _animal_axis(table.keypoints, animals), _animal_axis(table.confidence, animals)
     count = len(animals.individuals) if count is None else count
-    _check(count, votes, poses)
+    _check(count, votes, looks, poses)
     tracker = tracker or EllipseConfig()
     found = int((geometry.counts(poses) > 0).sum())
     heard = _heard(poses, sure, getattr(tracker, "min_confidence", 0.0))
     poses = np.where(heard[..., None, None], poses, np.nan)
     numbers = _follow(tracker.build(animals), poses, sure)
-    stitched = stitch(poses, numbers, count, votes)
+    stitched = stitch(poses, numbers, count, votes, looks)
     opinions = _by_column(poses.shape) if votes is None and keep_names else votes
     identities = _named(stitched.identities, poses, count, opinions)
     individuals = _individuals(animals, count)
@@ -88,12 +94,14 @@ def _animals_of(table: PoseTable) -> Animals:
     return table.animals
 
 
-def _check(count: int, votes: np.ndarray | None, poses: np.ndarray) -> None:
+def _check(count: int, votes: np.ndarray | None, looks: np.ndarray | None, poses: np.ndarray) -> None:
     if count < 1:
         raise ConfigError(f"{count} is not a number of animals; give 1 or more.")
     if votes is not None and (votes.shape[:2] != poses.shape[:2] or votes.shape[2] != count):
         wanted = (*poses.shape[:2], count)
         raise ConfigError(f"votes have shape {votes.shape} and must have {wanted}: frames, animals, individuals.")
+    if looks is not None and looks.shape[:2] != poses.shape[:2]:
+        raise ConfigError(f"looks are of {looks.shape[:2]} frames and animals and must be of {poses.shape[:2]}.")
 
 
 def _animal_axis(values: np.ndarray, animals: Animals) -> np.ndarray:
@@ -176,6 +184,7 @@ def _report(
         tracklets=stitched.tracklets,
         links=stitched.links,
         changes=_changes(identities, len(individuals)),
+        by_looks=stitched.by_looks,
         coverage={name: float(n) / max(len(heard), 1) for name, n in zip(individuals, seen, strict=True)},
         notes=tuple(_notes(found, heard, individuals, seen, stitched)),
     )
