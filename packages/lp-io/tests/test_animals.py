@@ -197,6 +197,25 @@ def test_coco_animals_without_names(tmp_path):
     assert labels.skeleton == ((1, 0), (3, 2), (5, 4))
 
 
+@pytest.mark.parametrize("fuller", ["train", "test"])
+def test_coco_parts_of_a_project_have_the_same_animals(tmp_path, fuller):
+    """`test.json` is never trained on; whichever part shows more animals in an image, both have room for them."""
+    few, many = ([{"image_id": 7, "keypoints": k} for k in kinds] for kinds in ([A], [B, C]))
+    train, test = (many, few) if fuller == "train" else (few, many)
+    alone = coco(tmp_path, test)
+    (tmp_path / "annotations/train.json").rename(tmp_path / "annotations/test.json")
+    labels = coco(tmp_path, train)
+    path, *others = ood_label_files(labels)
+    tested = read_labels(tmp_path, file=str(path.relative_to(tmp_path)))
+    assert not others and tested.keypoint_names == labels.keypoint_names and len(labels.animals.individuals) == 2
+    assert len(alone.keypoint_names) == 2 * len(test)
+    path.write_text(path.read_text().replace('"annotations"', '"others"'))  # a list of images without labels
+    assert ood_label_files(labels) == [] and len(read_labels(tmp_path).keypoint_names) == 2 * len(train)
+    np.testing.assert_array_equal(
+        tested.keypoints[0], found(*[k["keypoints"] for k in [*test, {"keypoints": NONE}][:2]])[0]
+    )
+
+
 @pytest.mark.parametrize("key", ["track_id", "instance_id", "attributes"])
 def test_coco_animals_with_tracks(tmp_path, key):
     def annotation(image, keypoints, track):

@@ -9,7 +9,9 @@ from lp_io.live_source import LiveSource
 from lp_io.progress import Progress
 from lp_io.resize import FrameResizer
 from lp_io.shuffles import read_shuffle
+from lp_io.table_rows import PredictionRows
 from lp_io.tables import PredictionWriter, read_predictions, write_metric, write_predictions
+from lp_io.video_encoders import Encoder, pick_encoder
 from lp_io.video_reader import VideoReader
 from lp_io.video_writer import VideoWriter
 
@@ -18,8 +20,10 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "ClipChange",
     "ClipSchedule",
+    "Encoder",
     "FrameResizer",
     "LiveSource",
+    "PredictionRows",
     "PredictionWriter",
     "Progress",
     "VideoReader",
@@ -29,6 +33,7 @@ __all__ = [
     "clip_change",
     "image_size",
     "ood_label_files",
+    "pick_encoder",
     "read_image",
     "read_labels",
     "read_predictions",

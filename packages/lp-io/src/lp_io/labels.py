@@ -5,8 +5,9 @@ from glob import escape
 from pathlib import Path
 
 import numpy as np
-from lp_core import DataError, LabelSet, label_formats
+from lp_core import DataError, LabelSet, PluginError, label_formats
 
+from lp_io.formats.coco import has_annotations
 from lp_io.formats.deeplabcut import TABLE
 from lp_io.formats.ood import OOD
 from lp_io.images import image_size
@@ -35,9 +36,11 @@ def read_labels(root: Path | str, format: str = "auto", file: str | None = None)
 
 
 def ood_label_files(labels: LabelSet) -> list[Path]:
-    """Label files of out-of-distribution data: `<stem>_new.csv` and `<stem>_test.csv` beside the labels; in a DeepLabCut
-    project, tables of those names in any folder of `labeled-data/`.
+    """Label files that are never trained on: `<stem>_new.csv` and `<stem>_test.csv` beside the labels; in a DeepLabCut
+    project, tables of those names in any folder of `labeled-data/`; `test.json` beside COCO's `train.json`.
     """
+    if labels.source.name == "train.json":
+        return [p for p in [labels.source.with_name("test.json")] if has_annotations(p)]
     stem, folder = labels.source.with_suffix(""), labels.root / "labeled-data"
     if folder in (labels.source, *labels.source.parents):
         return [p for suffix in OOD for p in sorted(folder.glob(f"*/{TABLE}{escape(labels.scorer)}{suffix}.csv"))]
@@ -51,8 +54,11 @@ def detect_format(root: Path) -> str:
         DataError: none does.
     """
     for name in label_formats:
-        if label_formats[name]().build().detect(root):
-            return name
+        try:
+            if label_formats[name]().build().detect(root):
+                return name
+        except PluginError:
+            continue  # lpose plugins says what is wrong with it
     raise DataError(
         f"{root} is not a labeled project of a known layout ({', '.join(label_formats)}); "
         "it needs a CollectedData.csv, a DeepLabCut config.yaml, a COCO JSON or a .slp."

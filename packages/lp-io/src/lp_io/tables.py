@@ -42,7 +42,7 @@ def pose_table(
     kept = [i for i, column in enumerate(columns) if column[-1] in COORDS]
     if not kept or [columns[i][-1] for i in kept] != [*COORDS] * (len(kept) // 3):
         raise DataError(f"{source} is not a prediction table: each keypoint needs x, y and likelihood.")
-    points = values[:, kept].reshape(len(values), -1, 3)
+    points = values[:, kept].reshape(len(values), len(kept) // 3, 3)
     names, animals = tuple(columns[i][-2] for i in kept[::3]), None
     if len(columns[0]) == len(LEVELS[4]):
         pairs = [(columns[i][1], columns[i][2]) for i in kept[::3]]
@@ -129,6 +129,23 @@ def write_predictions(path: Path | str, table: PoseTable) -> None:
         writer.write_rows(table.index, table.keypoints, table.confidence, table.split)
 
 
+def table_layout(path: Path, rows: Sequence[Sequence[str]]) -> tuple[list[Sequence[str]], list[int]]:
+    """The header rows of a prediction table, from its first four, and the numbers of its columns x, y and likelihood.
+
+    Raises:
+        DataError: another layout.
+    """
+    levels = header_levels([row[0] if row else "" for row in rows])
+    heads = list(rows[: len(levels)]) if levels else []
+    kept = [i for i, cell in enumerate(heads[-1]) if cell in COORDS] if heads else []
+    if not kept:
+        raise DataError(
+            f"{path} is not a prediction table: its first column must begin with scorer, bodyparts and coords, and there must "
+            "be columns x, y and likelihood."
+        )
+    return heads, kept
+
+
 def read_predictions(path: Path | str) -> PoseTable:
     """Read a table in the reference's (or DeepLabCut's, or the ensemble Kalman smoother's) layout, of one animal or several:
     of each keypoint the columns x, y and likelihood, whatever others there are.
@@ -142,14 +159,8 @@ def read_predictions(path: Path | str) -> PoseTable:
             rows = list(csv.reader(file))
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; predict the video first.") from None
-    levels = header_levels([row[0] if row else "" for row in rows[:4]])
-    heads, body = (rows[: len(levels)], rows[len(levels) :]) if levels else ([[]], [])
-    kept = [i for i, cell in enumerate(heads[-1]) if cell in COORDS]
-    if not kept:
-        raise DataError(
-            f"{path} is not a prediction table: its first column must begin with scorer, bodyparts and coords, and there must "
-            "be columns x, y and likelihood."
-        )
+    heads, kept = table_layout(path, rows[:4])
+    body = rows[len(heads) :]
     try:
         values = np.array([[float(row[i]) if row[i] else np.nan for i in kept] for row in body])
         columns = [tuple(head[i] for head in heads) for i in kept]

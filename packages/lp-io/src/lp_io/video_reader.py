@@ -24,12 +24,13 @@ class VideoReader:
         path: the file.
         size: (height, width) to stretch frames to; the original size if not given.
         threads: that decode; 0 takes every core, which is best alone and not beside a network on the same cores.
+        quick: colours rounded, for pictures that are only looked at; never for a network.
 
     Raises:
         DataError: missing, not a video, or nothing in it can be decoded.
     """
 
-    def __init__(self, path: Path | str, size: Size | None = None, threads: int = 0) -> None:
+    def __init__(self, path: Path | str, size: Size | None = None, threads: int = 0, *, quick: bool = False) -> None:
         self.path = Path(path)
         if problem := file_problem(self.path):
             raise DataError(problem)
@@ -38,7 +39,8 @@ class VideoReader:
         self._decoder = VideoDecoder(self.path, self._index, threads)
         self.original_size: Size = self._index.size
         self.size: Size = size or self.original_size
-        self._rgb = RgbFrames(self.size, self._index.turn, self._decoder.stream.codec_context.name)
+        codec = self._decoder.stream.codec_context.name
+        self._rgb = RgbFrames(self.size, self._index.turn, codec, quick=quick)
         self._broken: set[int] = set()
 
     def __enter__(self) -> "VideoReader":

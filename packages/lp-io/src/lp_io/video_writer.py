@@ -12,8 +12,9 @@ from jaxtyping import UInt8
 from lp_core import Size
 
 from lp_io.files import atomic_path
+from lp_io.video_encoders import EXACT, HARDWARE, Encoder, bit_rate
 
-SCALE = "flags=bilinear+accurate_rnd+full_chroma_inp:out_chroma_loc=left:out_color_matrix=bt601:out_range=tv"
+SCALE = "out_chroma_loc=left:out_color_matrix=bt601:out_range=tv"
 
 
 class VideoWriter:
@@ -28,20 +29,30 @@ class VideoWriter:
         size: (height, width); odd sizes gain one black row or column, which the format asks for.
         crf: quality, lower is better and larger.
         threads: that encode; 0 takes every core, 1 gives the same bytes every time.
+        encoder: what encodes; those of hardware choose quality and threads themselves.
     """
 
-    def __init__(self, path: Path | str, fps: float, size: Size, crf: int = 20, threads: int = 0) -> None:
-        self.path, self.size = Path(path), size
+    def __init__(
+        self, path: Path | str, fps: float, size: Size, crf: int = 20, threads: int = 0, encoder: Encoder = EXACT
+    ) -> None:
+        self.path, self.size, self._encoder = Path(path), size, encoder
         self._atomic = atomic_path(self.path)
         self._fps = Fraction(fps).limit_denominator(1_000_000)
-        self._options = {"crf": str(crf), **({"threads": str(threads)} if threads else {})}
+        self._options = dict(encoder.options)
+        if encoder.name in HARDWARE:
+            return
+        self._options |= {"crf": str(crf), **({"threads": str(threads)} if threads else {})}
         if threads == 1:
             self._options["x264-params"] = "mbtree=0"  # which differs from run to run
 
     def __enter__(self) -> "VideoWriter":
         self._container = av.open(str(self._atomic.__enter__()), "w", format="mp4", options={"movflags": "faststart"})
-        self._stream = self._container.add_stream("libx264", rate=self._fps, options=self._options)
+        stream = self._container.add_stream(self._encoder.name, rate=self._fps, options=self._options)
+        assert isinstance(stream, av.VideoStream)
+        self._stream = stream
         height, width = self.size
+        if self._encoder.name in HARDWARE:
+            self._stream.bit_rate = bit_rate(self.size, float(self._fps))
         self._stream.height, self._stream.width = height + height % 2, width + width % 2
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.colorspace = Colorspace.ITU601
@@ -54,7 +65,7 @@ class VideoWriter:
         graph = Graph()
         nodes = [
             graph.add_buffer(width=width, height=height, format=av.VideoFormat("rgb24"), time_base=1 / self._fps),
-            graph.add("scale", f"{width}:{height}:{SCALE}"),
+            graph.add("scale", f"{width}:{height}:{self._encoder.colors}:{SCALE}"),
             graph.add("format", "pix_fmts=yuv420p"),
             graph.add("buffersink"),
         ]

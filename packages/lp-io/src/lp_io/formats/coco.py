@@ -11,6 +11,7 @@ from lp_core import NOT_LABELED, DataError, LabelFormatConfig, LabelSet
 from lp_io.animals import SINGLE, flat_edges, identities, part_edges, pooled
 
 Category = dict[str, Any]
+OTHER_PART = {"train": "test", "test": "train"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class Coco:
     """Reads `annotations/*.json` (or a JSON in the root) with images in `images/` or relative to the root.
 
     Of several animals, `track_id` says which is which (see `lp_io.animals.identities`) and `info.individuals` names them. A
-    second category called `single` has the points that an image has once.
+    second category called `single` has the points that an image has once. `train.json` and `test.json` are two parts of one
+    project: an image has as many animals as one of either.
     """
 
     def detect(self, root: Path) -> bool:
@@ -41,6 +43,7 @@ class Coco:
         parts, points = tuple(animal["keypoints"]), tuple(unique["keypoints"] if unique else ())
         found, once = _annotations(path, content, animal, unique)
         individuals, numbers = _individuals(content, found)
+        individuals = max(individuals, _in_other_part(path), key=len)
         x_y_v = np.full((len(content["images"]), max(len(individuals), 1) * len(parts) + len(points), 3), np.nan)
         x_y_v[..., 2] = NOT_LABELED
         for one, number in zip(found, numbers, strict=True):
@@ -133,6 +136,15 @@ def _individuals(content: dict[str, Any], found: list[_Found]) -> tuple[tuple[st
     return identities([one.row for one in found], tracks, names, listed=bool(listed))
 
 
+def _in_other_part(path: Path) -> tuple[str, ...]:
+    """Names of the individuals in `test.json` beside `train.json`, or the other way round."""
+    other = path.with_stem(OTHER_PART.get(path.stem, path.stem))
+    if other == path or not has_annotations(other):
+        return ()
+    content = _load(other)
+    return _individuals(content, _annotations(other, content, *_categories(other, content))[0])[0]
+
+
 def _order(track: Any) -> tuple[str, Any]:
     return type(track).__name__, track
 
@@ -140,6 +152,11 @@ def _order(track: Any) -> tuple[str, Any]:
 def _edges(category: Category) -> list[tuple[str, str]]:
     names = category.get("keypoints") or []
     return [(names[a - 1], names[b - 1]) for a, b in category.get("skeleton") or []]  # COCO counts from one
+
+
+def has_annotations(path: Path) -> bool:
+    """Whether there is such a file, and it has any: lists of test images may have none."""
+    return _looks_like_coco(path) and bool(_load(path)["annotations"])
 
 
 def _looks_like_coco(path: Path) -> bool:
