@@ -112,7 +112,7 @@ def test_models_by_name():
     assert compose(["model=rtmpose_x", "data.image_size=[256,256]"]).data.image_size == [256, 256]
     with pytest.raises(ConfigError, match="did you mean 'dekr_w32'"):
         compose(["model=dekr_w33"])
-    assert len(available_models()) == 26 and "centers" in available_detectors()
+    assert len(available_models()) == 35 and "centers" in available_detectors()
 
 
 def test_top_down_refuses_points_that_are_in_no_crop():

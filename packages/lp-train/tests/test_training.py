@@ -11,7 +11,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from lp_core import ConfigError, DataError
-from lp_train import RunDir, compose, evaluate, load_model, train
+from lp_train import Drawers, RunDir, compose, evaluate, load_model, train
 from lp_train.build import build_schedule, build_tracker
 from lp_train.callbacks.plateau import Plateau
 from lp_train.callbacks.progress import clock
@@ -86,7 +86,11 @@ def test_a_resumed_run_ends_in_the_same_weights(overrides, tmp_path, extra):
             raise Killed
 
     with pytest.raises(Killed):
-        train(copy.deepcopy(config), draw=lambda *a: (stop(), np.zeros((8, 8, 3), np.uint8))[1], say=silent)
+        train(
+            copy.deepcopy(config),
+            draw=Drawers(labels=lambda *a: (stop(), np.zeros((8, 8, 3), np.uint8))[1]),
+            say=silent,
+        )
     run = train(config, say=silent)
     one, two = weights(whole), weights(run)
     assert one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)

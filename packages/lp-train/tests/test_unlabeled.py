@@ -17,10 +17,10 @@ from lp_train.data import load_data
 from lp_train.pose_metrics import build_metrics
 from lp_train.poses import load_poses, mirrored_views, save_poses
 from lp_train.streams import Sampling, StreamLoader, TrainBatch, augment
-from lp_train.tracker import labeled_frames
 from lp_train.unsupervised import Anneal
 
 ALL = "losses=[temporal,pca_singleview,unimodal_kl,temporal_heatmap_mse,consistency]"
+PULLED = ["losses.temporal.epsilon=0", "losses.temporal.prob_threshold=0", "losses.temporal.log_weight=-9"]
 
 
 def silent(*_):
@@ -108,29 +108,27 @@ def test_predictions_on_clips_are_in_original_pixels_with_the_augmentation_undon
 
 
 @pytest.mark.parametrize("extra", [[], ["head=heatmap_mhcrnn"], ["head.hidden=8"]])
-def test_labeled_and_unlabeled_frames_are_one_batch(words, extra):
-    """Every batch norm sees both at once: clips normalised by gathered statistics pushed the scale of weights for ever."""
-    config = compose([*words, *extra, "losses=[temporal]"])
+def test_clips_are_seen_as_at_prediction(words, extra):
+    """Labeled frames alone tell a batch norm its statistics; the clip gets the outputs that prediction would give."""
+    config = compose([*words, *extra, "losses=[temporal]", *PULLED])
     data = load_data(config, silent)
     tracker = build_tracker(config, data).train()
     source = config.clips.build(sorted((Path(config.data.root) / "videos").iterdir()), image_size=(64, 64), seed=0)
     batch = TrainBatch(labeled=data.dataset.batch(data.split.train[:4]), seed=0, clip=next(source.clips(0)))
     tracker._log = lambda *_: None  # there is no trainer to log to
     tracker.unsupervised.anneal = lambda epoch: 1.0
-    seen = []
-    norms = [m for m in tracker.net.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    hooks = [m.register_forward_pre_hook(lambda m, inputs: seen.append(len(inputs[0]))) for m in norms]
-    tracker.training_step(batch, 0).backward()
-    for hook in hooks:
-        hook.remove()
-    labeled = 4 * (2 * tracker.net.context + 1)
-    assert len(seen) == len(norms) and set(seen) <= {labeled + 4, 8}  # heads may see windows, one per output
-    tracker.eval()  # each stream gets the outputs of its own frames
+    only = copy.deepcopy(tracker)
+    only.unsupervised.anneal = lambda epoch: 0.0
+    total, supervised = tracker.training_step(batch, 0), only.training_step(batch, 0)
+    assert total > supervised
+    total.backward()
+    for mine, alone in zip(tracker.net.buffers(), only.net.buffers(), strict=True):
+        assert torch.equal(mine, alone)
+    found = tracker.get_loss_inputs_unlabeled(batch.clip)["heatmaps_pred"]
+    tracker.eval()
     with torch.no_grad():
-        known, clip = tracker.outputs_of([labeled_frames(batch.labeled), tracker._clip_frames(batch.clip)])
-        alone = tracker.get_loss_inputs_unlabeled(batch.clip)["heatmaps_pred"]
-    torch.testing.assert_close(clip["heatmaps_pred"], alone, atol=1e-5, rtol=1e-4)
-    assert len(known["heatmaps_pred"]) == 4
+        outputs = tracker.net.outputs(tracker.net.get_representations(batch.clip.images))
+    torch.testing.assert_close(found, outputs["heatmaps_pred"], atol=1e-5, rtol=1e-4)
 
 
 def test_labels_pass_through_the_labeled_stream_unchanged(words):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from lp_core import Animals, ConfigError, Resize, Size
 from lp_core.tensors import PoseModel
 from torch import Tensor, nn
@@ -93,37 +93,44 @@ class TopDownNet(nn.Module):
         if own is None or own == size:
             boxes, scores = self.detector(images)
             return boxes.float(), scores.float()
-        small = F.interpolate(images.float(), own, mode="bilinear", align_corners=False, antialias=True)
-        boxes, scores = self.detector(small.round().to(images.dtype))
+        small = stretched(images, own)
+        boxes, scores = self.detector(small)
         corners = boxes.float().unflatten(-1, (2, 2))
         return Resize(size, own).inverse(corners).flatten(-2), scores.float()
 
     def poses(
-        self, images: UInt8[Tensor, "batch 3 height width"], boxes: Float[Tensor, "batch animals 4"]
+        self,
+        images: UInt8[Tensor, "batch 3 height width"],
+        boxes: Float[Tensor, "batch animals 4"],
+        conditions: Float[Tensor, "batch animals parts 2"] | None = None,
     ) -> tuple[Float[Tensor, "batch animals parts 2"], Float[Tensor, "batch animals parts"]]:
-        """The pose in each box, keypoints in input pixels; NaN and 0 where there is no box."""
+        """The pose in each box, keypoints in input pixels; NaN and 0 where there is no box.
+
+        Args:
+            conditions: what the network of the crops is told besides, in input pixels (`lp_detectors.conditional`).
+        """
         exists = present(boxes)
         if self.options.skip_empty and not torch.compiler.is_compiling():
-            return self._poses_of_some(images, boxes, exists)
+            return self._poses_of_some(images, boxes, conditions)
         whole = boxes.new_tensor([-0.5, -0.5, images.shape[3] - 0.5, images.shape[2] - 0.5])
         crops = Crops.of(torch.where(exists[..., None], boxes, whole), self.crop_size)
-        keypoints, confidence = self.pose(self._cut(images, crops).flatten(0, 1))
+        keypoints, confidence = self.pose(*self._seen(images, crops, conditions))
         shape = (-1, boxes.shape[1])
         keypoints = crops.to_frame(keypoints.float().unflatten(0, shape))
         confidence = confidence.float().unflatten(0, shape)
         return _masked(keypoints, confidence, exists)
 
-    def _poses_of_some(
-        self, images: Tensor, boxes: Tensor, exists: Bool[Tensor, "batch animals"]
-    ) -> tuple[Tensor, Tensor]:
+    def _poses_of_some(self, images: Tensor, boxes: Tensor, conditions: Tensor | None) -> tuple[Tensor, Tensor]:
         """As above, without running the network on boxes that are not there."""
+        exists = present(boxes)
         columns = int((exists.any(0) * torch.arange(1, boxes.shape[1] + 1, device=boxes.device)).amax().clamp_min(1))
         crops = Crops.of(boxes[:, :columns], self.crop_size)
         rows = exists[:, :columns].flatten().nonzero()[:, 0]
         if not len(rows):
             rows = rows.new_zeros(1)  # networks are not made for no images; what comes out is masked
-        pictures = self._cut(images, crops).flatten(0, 1)[rows]
-        parts = [self.pose(some) for some in pictures.split(self.options.crops_at_once)]
+        seen = self._seen(images, crops, None if conditions is None else conditions[:, :columns])
+        pieces = zip(*(part[rows].split(self.options.crops_at_once) for part in seen), strict=True)
+        parts = [self.pose(*some) for some in pieces]
         known = [torch.cat(values).float() for values in zip(*parts, strict=True)]
         chosen = Crops(crops.centre.flatten(0, 1)[rows], crops.scale.flatten()[rows], crops.size)
         places = (rows // columns, rows % columns)
@@ -132,9 +139,17 @@ class TopDownNet(nn.Module):
         confidence = boxes.new_zeros(*boxes.shape[:2], count).index_put(places, known[1])
         return _masked(keypoints, confidence, exists)
 
-    def _cut(self, images: Tensor, crops: Crops) -> UInt8[Tensor, "batch animals 3 h w"]:
+    def _seen(self, images: Tensor, crops: Crops, conditions: Tensor | None) -> tuple[Tensor, ...]:
+        """What the network of the crops gets: all of them, and the conditions in their pixels if there are any."""
         with torch.autocast(images.device.type, enabled=False):
-            return cut(images, crops, self.options.samples).round().to(images.dtype)
+            pictures = cut(images, crops, self.options.samples).round().to(images.dtype).flatten(0, 1)
+        return (pictures,) if conditions is None else (pictures, crops.to_crop(conditions).flatten(0, 1))
+
+
+def stretched(images: UInt8[Tensor, "batch 3 height width"], size: Size) -> UInt8[Tensor, "batch 3 h w"]:
+    """The images at another (height, width)."""
+    small = F.interpolate(images.float(), size, mode="bilinear", align_corners=False, antialias=True)
+    return small.round().to(images.dtype)
 
 
 def _masked(keypoints: Tensor, confidence: Tensor, exists: Tensor) -> tuple[Tensor, Tensor]:

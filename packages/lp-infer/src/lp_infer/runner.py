@@ -122,6 +122,11 @@ class Runner:
         return self.runtime.context
 
     @property
+    def walks(self) -> bool:
+        """Whether what the network says of a frame depends on all frames before."""
+        return getattr(self.runtime, "walks", False)
+
+    @property
     def batch_size(self) -> int:
         """Frames per call."""
         if not self.any_size or self.options.batch_size or not self.original_size:
@@ -141,7 +146,7 @@ class Runner:
         """
         state, before = None, None
         for call in self._timed(calls):
-            pending, state = self.runtime.start(call.frames, None if call.fresh else state)
+            pending, state = self.runtime.start(call.frames, self._begin(call.rows.first) if call.fresh else state)
             if before is not None:
                 yield before[0], before[1]()
             before = call.rows, pending
@@ -162,6 +167,10 @@ class Runner:
     def _still(self, frame: UInt8[np.ndarray, "1 height width 3"]) -> Poses:
         points, sure = self.runtime.start(np.repeat(frame, 2 * self.context + 1, axis=0))[0]()
         return points[-1:], sure[-1:]
+
+    def _begin(self, frame: int) -> Any:
+        begin = getattr(self.runtime, "begin", None)
+        return begin(frame) if begin else None
 
     def _timed(self, calls: Iterable[Call]) -> Iterator[Call]:
         calls, began = iter(calls), time.perf_counter()

@@ -83,10 +83,14 @@ def to_onnx(model: nn.Module) -> Any:
         )
     if getattr(model, "any_size", False):
         raise ConfigError("This network takes frames as large as they are, which is not exported; use runtime=torch.")
-    if not getattr(getattr(model, "head", None), "exportable", True):
-        raise ConfigError(
-            f"head={cast(PoseModel, model).model_type} puts animals together in NumPy, which is not exported; use runtime=torch."
-        )
+    if hasattr(model, "walk"):
+        raise ConfigError("A network that is told poses from outside of the frame is not exported; use runtime=torch.")
+    for part in (model, getattr(model, "detector", None)):
+        if not getattr(getattr(part, "head", None), "exportable", True):
+            raise ConfigError(
+                f"head={cast(PoseModel, part).model_type} puts animals together in NumPy, which is not exported; "
+                "use runtime=torch."
+            )
     network = optimize(copied(model).cpu())
     frames = torch.zeros(SAMPLE, *cast(PoseModel, model).image_size, 3, dtype=torch.uint8)
     inputs: dict[str, Tensor] = {"frames": frames}

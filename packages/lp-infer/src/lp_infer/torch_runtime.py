@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,6 +19,25 @@ from lp_infer.runtimes import TorchConfig, check_precision
 PRECISIONS = ("float32", "bfloat16", "float16")
 PIXELS = {"cpu": 16 * 384**2, "cuda": 64 * 384**2, "mps": 32 * 384**2}  # of a batch, at most
 FRAMES = {"cpu": 16, "cuda": 64, "mps": 32}  # of a batch, at most
+
+
+@runtime_checkable
+class Walking(Protocol):
+    """What a `PoseModel` may know besides: how to go on from frame to frame.
+
+    Attributes:
+        walks: what it says of a frame depends on those before; if false, only on the frame's number.
+    """
+
+    walks: bool
+
+    def begin(self, frame: int) -> Any:
+        """The state in which frame number `frame` is met; raises `ConfigError` if it is none to begin with."""
+        ...
+
+    def walk(self, images: UInt8[Tensor, "batch 3 height width"], state: Any) -> tuple[Tensor, Tensor, Any]:
+        """The next frames of a video → keypoints in input pixels, confidence, the state behind them."""
+        ...
 
 
 class TorchRuntime:
@@ -44,6 +63,8 @@ class TorchRuntime:
         self.context: int = getattr(model, "context", 0)
         self.corner_pixels: bool = getattr(model, "corner_pixels", False)
         self.any_size: bool = getattr(model, "any_size", False)
+        self.begin = model.begin if isinstance(model, Walking) else None
+        self.walks: bool = getattr(model, "walks", False)
         batch = config.batch_size or default_batch(self._device.type, self.image_size)
         self.batch_size = max(batch, 2 * self.context)
         self._dtype: torch.dtype = getattr(torch, self.precision)
@@ -51,10 +72,13 @@ class TorchRuntime:
         self._network = self._prepared(model)
 
     def start(
-        self, frames: UInt8[np.ndarray, "batch height width 3"], state: Tensor | None = None
-    ) -> tuple[Callable[[], Poses], Tensor | None]:
+        self, frames: UInt8[np.ndarray, "batch height width 3"], state: Any = None
+    ) -> tuple[Callable[[], Poses], Any]:
         """See `lp_core.Runtime`; on an accelerator the work goes on after this returns."""
         with self._mode():
+            if self.begin:
+                *poses, state = cast(Walking, self._network).walk(self._tensor(frames), state)
+                return _Pending(_packed(*poses)).get, state
             images = self._padded(self._tensor(frames))
             if not self.context:
                 return _Pending(_packed(*self._network(images))[: len(frames)]).get, None

@@ -48,6 +48,10 @@ def predict_video(
         runner = runner.for_frames(reader.original_size)
         log = ChunkLog(out, about(runner, reader), len(runner.keypoint_names))
         problems = [f"{log.folder} was of another video, network or setting; began anew."] if log.replaced else []
+        if runner.walks and log.done:
+            problems.append("Animals cannot be followed from the middle of a video on; began anew.")
+            log.remove()
+            log = ChunkLog(out, about(runner, reader), len(runner.keypoint_names))
         kept = sum(log.done.values())
         progress = Progress(f"predict {video.name}", reader.frame_count, options.progress, done=kept)
         spans = missing(reader.frame_count, chunk_length(runner.batch_size), log.done)
@@ -127,7 +131,8 @@ def calls(runner: Runner, reader: VideoReader, span: range) -> Iterator[Call]:
         frames = reader.clip(first, min(size, stop - first))
         if context and first == 0:
             yield Call(Rows(-3 * context), np.repeat(frames[:1], 2 * context, axis=0), fresh=True)
-        yield Call(Rows(first - context, reader.broken), frames, fresh=not context)
+        fresh = not context and (first == span.start or not runner.walks)
+        yield Call(Rows(first - context, reader.broken), frames, fresh=fresh)
         if context and first + len(frames) == count:
             yield Call(Rows(count - context, reader.broken), np.repeat(frames[-1:], context, axis=0))
         del frames

@@ -4,8 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lp_train._hydra import compose, load
+    from lp_train._hydra import compose, load, read
     from lp_train.build import build_network, build_tracker, load_model
+    from lp_train.callbacks import Drawers
     from lp_train.config import DataConfig, EvaluationConfig, SplitConfig, TrainConfig, TrainingConfig
     from lp_train.data import dataset_of
     from lp_train.evaluation import (
@@ -16,27 +17,42 @@ if TYPE_CHECKING:
         results_table,
         write_video_metrics,
     )
+    from lp_train.explain import as_yaml, explained, schema
     from lp_train.fit import train
     from lp_train.foreign import is_foreign_run, load_foreign
     from lp_train.lp_config import translate
     from lp_train.models import available_detectors, available_models
     from lp_train.network import PoseNet
+    from lp_train.proposals import following, given_for_labels, given_for_video, is_table, is_waiting
     from lp_train.rundir import RunDir
     from lp_train.subspaces import describe_subspaces
+    from lp_train.tensorboard import log_results
     from lp_train.tracker import Tracker
 
-_HOME = {
-    "compose": "_hydra", "load": "_hydra", "build_network": "build", "build_tracker": "build", "load_model": "build",
-    "DataConfig": "config", "EvaluationConfig": "config", "SplitConfig": "config", "TrainConfig": "config",
-    "TrainingConfig": "config", "Evaluation": "evaluation", "evaluate": "evaluation", "results_table": "evaluation",
-    "write_video_metrics": "evaluation", "load_calibration": "evaluation", "describe_subspaces": "subspaces",
-    "predict_labels": "evaluation", "dataset_of": "data",
-    "available_detectors": "models", "available_models": "models", "is_foreign_run": "foreign", "load_foreign": "foreign",
-    "train": "fit", "translate": "lp_config", "PoseNet": "network", "RunDir": "rundir", "Tracker": "tracker",
-}  # fmt: skip
+_HOMES = {
+    "_hydra": "compose load read",
+    "build": "build_network build_tracker load_model",
+    "callbacks": "Drawers",
+    "config": "DataConfig EvaluationConfig SplitConfig TrainConfig TrainingConfig",
+    "data": "dataset_of",
+    "evaluation": "Evaluation evaluate load_calibration predict_labels results_table write_video_metrics",
+    "explain": "as_yaml explained schema",
+    "fit": "train",
+    "foreign": "is_foreign_run load_foreign",
+    "lp_config": "translate",
+    "models": "available_detectors available_models",
+    "network": "PoseNet",
+    "proposals": "following given_for_labels given_for_video is_table is_waiting",
+    "rundir": "RunDir",
+    "subspaces": "describe_subspaces",
+    "tensorboard": "log_results",
+    "tracker": "Tracker",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "DataConfig",
+    "Drawers",
     "Evaluation",
     "EvaluationConfig",
     "PoseNet",
@@ -45,6 +61,7 @@ __all__ = [
     "Tracker",
     "TrainConfig",
     "TrainingConfig",
+    "as_yaml",
     "available_detectors",
     "available_models",
     "build_network",
@@ -53,13 +70,22 @@ __all__ = [
     "dataset_of",
     "describe_subspaces",
     "evaluate",
+    "explained",
+    "following",
+    "given_for_labels",
+    "given_for_video",
     "is_foreign_run",
+    "is_table",
+    "is_waiting",
     "load",
     "load_calibration",
     "load_foreign",
     "load_model",
+    "log_results",
     "predict_labels",
+    "read",
     "results_table",
+    "schema",
     "train",
     "translate",
     "write_video_metrics",

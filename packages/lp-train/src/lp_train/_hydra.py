@@ -14,6 +14,7 @@ from lp_core import (
     ConfigError,
     LpError,
     PluginError,
+    UnknownNameError,
     augmentations,
     backbones,
     clip_sources,
@@ -78,7 +79,7 @@ def _readable(error: Exception, overrides: Sequence[str]) -> ConfigError:
         root = hydra_compose("train", overrides=[o for o in overrides if "." not in o.partition("=")[0]])
         return ConfigError(f"There is no configuration key {key!r}{nearest(key, _known_keys(root))}")
     cause = str(error.__cause__ or error).partition("\n")[0]
-    return ConfigError(f"The override {key!r} does not fit: {cause}" if key else cause)
+    return ConfigError(f"The override {key!r} does not fit: {cause.rstrip('.')}; give another value." if key else cause)
 
 
 def compose(overrides: Sequence[str]) -> TrainConfig:
@@ -142,20 +143,52 @@ def load(path: Path) -> TrainConfig:
     Raises:
         ConfigError: missing, not ours, or made for parts that are not installed.
     """
-    try:
-        values = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist; run=DIR must be the directory of a run.") from None
-    except yaml.YAMLError as e:
-        raise ConfigError(f"{path} is not valid YAML: {str(e).splitlines()[0]}.") from e
-    if not isinstance(values, Mapping) or "parts" not in values:
-        raise ConfigError(f"{path} was not written by lpose train; run=DIR must be the directory of a run.")
-    parts = dict(values["parts"])
+    return read([], path)
+
+
+def read(overrides: Sequence[str], path: Path | None = None) -> TrainConfig:
+    """The configuration in `path`, if given, with overrides as in `compose`; another part than in the file starts from its
+    own defaults.
+
+    Raises:
+        ConfigError: as in `compose` and `load`.
+    """
+    words = expanded(list(overrides))
+    if path is None:
+        return _to_object(_composed(words))
+    values = _values(path)
+    parts, given = dict(values.pop("parts")), {word.partition("=")[0] for word in words}
     choices = [f"{group}={parts[group]}" for group in GROUPS if group in parts and group != "losses"]
-    config = _composed([*choices, f"losses=[{','.join(parts.get('losses', []))}]"])  # older runs name fewer parts
+    choices.append(f"losses=[{','.join(parts.get('losses', []))}]")  # older runs name fewer parts
+    _check_choices(words)
     try:
-        merged = OmegaConf.merge(config, {k: v for k, v in values.items() if k != "parts"})
+        config = _composed([*(c for c in choices if c.partition("=")[0] not in given), *words])
+    except UnknownNameError as e:
+        raise UnknownNameError(f"{path} needs a part that is not installed here: {e}") from e
+    kept = {key: value for key, value in values.items() if key not in given}
+    if "losses" in given:
+        kept["losses"] = {name: value for name, value in values.get("losses", {}).items() if name in config.losses}
+    try:
+        merged = OmegaConf.merge(config, kept)
+        for key in given - set(GROUPS):
+            OmegaConf.update(merged, key, OmegaConf.select(config, key))
     except OmegaConfBaseException as e:
         raise ConfigError(f"{path}: {str(e).partition(chr(10))[0]}") from e
     assert isinstance(merged, DictConfig)
     return _to_object(merged)
+
+
+def _values(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path} does not exist; run=DIR must be the directory of a run, --config FILE a file that lpose wrote."
+        ) from None
+    except yaml.YAMLError as e:
+        raise ConfigError(f"{path} is not valid YAML: {str(e).splitlines()[0]}.") from e
+    if not isinstance(values, Mapping) or "parts" not in values:
+        raise ConfigError(
+            f"{path} was not written by lpose; run=DIR must be the directory of a run, --config FILE a file that it wrote."
+        )
+    return dict(values)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 import torch
+from lp_backbones.conditional import ConditionalConfig
 from lp_core import (
     AnimalHeadConfig,
     Animals,
@@ -17,6 +18,8 @@ from lp_core import (
     losses,
 )
 from lp_core.tensors import Loss
+from lp_detectors.conditional import ConditionalNet
+from lp_detectors.conditions import ConditionOptions
 from lp_detectors.top_down import TopDownNet
 from lp_losses import LossFactory, Renamed
 
@@ -48,6 +51,11 @@ def build_network(
     torch.manual_seed(config.training.seed)
     if is_top_down(config, animals):
         return _top_down(config, animals)
+    if is_conditional(config):
+        raise ConfigError(
+            "This backbone is told the pose of one of several animals: it needs labels of several, and a head for one; "
+            "choose another backbone or head."
+        )
     net = _pose_network(config, keypoint_names, image_size(config), animals)
     net.animals = animals  # with its skeleton
     return net
@@ -58,9 +66,16 @@ def is_top_down(config: TrainConfig, animals: Animals | None) -> TypeGuard[Anima
     return animals is not None and not isinstance(config.head, AnimalHeadConfig)
 
 
+def is_conditional(config: TrainConfig) -> bool:
+    """Whether the backbone is told proposed poses."""
+    return isinstance(config.backbone, ConditionalConfig)
+
+
 def _top_down(config: TrainConfig, animals: Animals) -> TopDownNet:
     height, width = config.data.crop_size
     pose = _pose_network(config, animals.parts, (height, width))
+    if is_conditional(config):
+        return ConditionalNet(pose, animals=animals, image_size=image_size(config))
     detector = config.detector.build(image_size=image_size(config), animals=len(animals.individuals))
     return TopDownNet(detector, pose, animals=animals, image_size=image_size(config))
 
@@ -68,7 +83,10 @@ def _top_down(config: TrainConfig, animals: Animals) -> TopDownNet:
 def _pose_network(
     config: TrainConfig, keypoint_names: tuple[str, ...], size: Size, animals: Animals | None = None
 ) -> PoseNet:
-    backbone = config.backbone.build(size)
+    choice = config.backbone
+    if isinstance(choice, ConditionalConfig) and choice.keypoints is None:
+        choice = dataclasses.replace(choice, keypoints=len(keypoint_names))
+    backbone = choice.build(size)
     place = {"channels": backbone.channels, "stride": backbone.stride, "image_size": size}
     if animals and isinstance(config.head, AnimalHeadConfig):
         head = config.head.build_animals(**place, animals=animals)
@@ -137,9 +155,12 @@ def build_tracker(config: TrainConfig, data: RunData) -> Tracker:
     """
     names = data.labels.keypoint_names
     animals, crops = data.labels.animals, None
+    if animals and (settle := getattr(config.head, "settle", None)):
+        settle(data.labels.keypoints[data.split.train], animals)  # what a head leaves to the labels
     net = build_network(config, names, animals)
     if isinstance(net, TopDownNet):
-        crops = CropRule(net.animals, net.image_size, net.crop_size, config.training.batch_size)
+        errors = _condition_errors(config) if isinstance(net, ConditionalNet) else None
+        crops = CropRule(net.animals, net.image_size, net.crop_size, config.training.batch_size, errors)
     pose = net.pose if isinstance(net, TopDownNet) else net
     supervised, others = build_losses(config, poses_of_crops(data.poses) if crops else data.poses)
     anneal = Anneal.of(config.training.anneal, config.training.max_epochs)
@@ -153,10 +174,21 @@ def build_tracker(config: TrainConfig, data: RunData) -> Tracker:
         crops=crops,
     )
     tracker.check()
+    if crops and crops.errors and tracker.unsupervised.uses_video:
+        raise ConfigError(
+            f"losses=[{','.join(others)}] learn from video, where nobody proposes poses yet to a backbone that is told them; "
+            "leave them out."
+        )
     return tracker
 
 
-def load_model(run: Path | str, checkpoint: Path | None = None) -> PoseNet | TopDownNet:
+def _condition_errors(config: TrainConfig) -> ConditionOptions:
+    return ConditionOptions(**dataclasses.asdict(config.condition_errors))
+
+
+def load_model(
+    run: Path | str, checkpoint: Path | None = None, conditions: Path | str | None = None
+) -> PoseNet | TopDownNet:
     """The trained network of a run, in evaluation mode on the CPU. Needs neither the training data nor a download.
 
     Runs of Lightning Pose and models of DeepLabCut are runs too (`lp_train.foreign`).
@@ -164,6 +196,7 @@ def load_model(run: Path | str, checkpoint: Path | None = None) -> PoseNet | Top
     Args:
         run: directory of the run.
         checkpoint: another than the best one.
+        conditions: of a conditional network, the run that proposes poses; the one it was trained with if not given.
 
     Raises:
         ConfigError: not a run, nothing trained yet, or made with parts that are not installed.
@@ -185,4 +218,14 @@ def load_model(run: Path | str, checkpoint: Path | None = None) -> PoseNet | Top
         if isinstance(e, UnknownNameError):
             raise
         raise ConfigError(f"{path} does not fit {files.config}: {str(e).splitlines()[0]}") from e
+    _proposing(net, conditions, files)
     return net.eval()
+
+
+def _proposing(net: PoseNet | TopDownNet, conditions: Path | str | None, files: RunDir) -> None:
+    """Give a conditional network the one that proposes poses, if there is any."""
+    if not isinstance(net, ConditionalNet):
+        if conditions:
+            raise ConfigError(f"conditions={conditions}: {files.root} finds animals by itself; leave it out.")
+    elif conditions or files.conditions.exists():
+        net.use(load_model(conditions or files.conditions))

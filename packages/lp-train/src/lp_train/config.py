@@ -17,7 +17,14 @@ from lp_core import (
 ACCELERATORS = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 OPTIMIZERS = ("adam", "adamw")
-SCHEDULES = ("multistep", "cosine", "plateau", "constant")
+SCHEDULES = ("multistep", "steps", "cosine", "plateau", "constant")
+POSITIVE = (
+    "max_epochs", "batch_size", "accumulate_batches", "learning_rate", "check_val_every_n_epoch", "patience", "devices",
+    "steps_per_epoch", "pictures_every_n_epochs", "checkpoint_every_n_epochs", "keep_last",
+)  # fmt: skip
+ZERO_OR_MORE = (
+    "weight_decay", "gradient_clip", "resume_interval_s", "warmup_epochs", "cosine_from_epoch", "final_rate",
+)  # fmt: skip
 
 
 def one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -99,6 +106,30 @@ class DataConfig:
 
 
 @dataclass(slots=True, kw_only=True)
+class ConditionErrorsConfig:
+    """What is wrong with the poses that a conditional backbone is told in training, as shares of their keypoints.
+
+    Attributes:
+        jitter, miss, inversion, swap: near the true place, away from it, at the mirror part, at another animal's part.
+        sigma: of object keypoint similarity, which says how far off that is.
+    """
+
+    jitter: float = 0.16
+    miss: float = 0.10
+    inversion: float = 0.03
+    swap: float = 0.08
+    sigma: float = 0.1
+
+    def __post_init__(self) -> None:
+        shares = (self.jitter, self.miss, self.inversion, self.swap)
+        if min(shares) < 0 or sum(shares) > 1:
+            raise ConfigError(
+                "condition_errors: jitter, miss, inversion and swap must be 0 or more, and 1 at most in sum."
+            )
+        positive("condition_errors.sigma", self.sigma)
+
+
+@dataclass(slots=True, kw_only=True)
 class AnnealConfig:
     """The factor of all unsupervised losses, by epoch: 0 until `freeze_until_epoch`, then growing to `final_val`.
 
@@ -129,18 +160,25 @@ class TrainingConfig:
         precision: auto takes bfloat16 where the device computes in it, else float32.
         learning_rate: of the head; the backbone's follows it, see `unfreezing_epoch`.
         milestones: shares of `max_epochs` at which multistep multiplies the rate by `gamma`.
+        rates, rate_epochs: of schedule=steps: the rate from each of these epochs on; `learning_rate` before the first.
+        cosine_from_epoch, final_rate: of schedule=cosine: where it begins to fall, and to what.
+        warmup_epochs: the rate grows in a straight line from a thousandth of its own in so many epochs, in any schedule.
         patience: validations without improvement: of plateau before it multiplies by `gamma`, of early stopping before the end.
         unfreezing_epoch: the backbone is frozen until then; not given: 0 for random weights, a fifteenth of the
             epochs for pretrained ones (20 of 300, as in the reference).
         ema_decay: decay per step of an exponential moving average of the weights, which is then what is evaluated; 0 = off.
         gradient_clip: largest gradient norm; 0 = off.
         checkpoint_every_n_epochs: keep a checkpoint of every n-th epoch, beside the best and the last.
+        keep_last: so many of these, the oldest are deleted; not given: all.
         resume: go on with the run in `out` after an interruption.
         resume_interval_s: at most so many seconds of work are lost by a crash.
+        example_images: validation frames with predictions, heatmaps and the labels' subspaces in TensorBoard.
+        pictures_every_n_epochs: how often; not given: ten times in the whole run.
     """
 
     max_epochs: int = 300
     batch_size: int = 16
+    accumulate_batches: int = 1
     steps_per_epoch: int | None = None
     seed: int = 0
     accelerator: str = "auto"
@@ -152,6 +190,11 @@ class TrainingConfig:
     schedule: str = "multistep"
     milestones: list[float] = field(default_factory=lambda: [0.5, 2 / 3, 5 / 6])
     gamma: float = 0.5
+    rates: list[float] | None = None
+    rate_epochs: list[int] | None = None
+    cosine_from_epoch: int = 0
+    final_rate: float = 0.0
+    warmup_epochs: int = 0
     patience: int = 3
     early_stopping: bool = False
     unfreezing_epoch: int | None = None
@@ -161,9 +204,11 @@ class TrainingConfig:
     teacher_decay: float = 0.99
     check_val_every_n_epoch: int = 5
     checkpoint_every_n_epochs: int | None = None
+    keep_last: int | None = None
     resume: bool = False
     resume_interval_s: float = 30.0
     example_images: bool = True
+    pictures_every_n_epochs: int | None = None
     wandb: bool = False
 
     def __post_init__(self) -> None:
@@ -171,15 +216,33 @@ class TrainingConfig:
         one_of("training.precision", self.precision, PRECISIONS)
         one_of("training.optimizer", self.optimizer, OPTIMIZERS)
         one_of("training.schedule", self.schedule, SCHEDULES)
-        for key in ("max_epochs", "batch_size", "learning_rate", "check_val_every_n_epoch", "patience", "devices"):
-            positive(f"training.{key}", getattr(self, key))
-        if self.steps_per_epoch is not None:
-            positive("training.steps_per_epoch", self.steps_per_epoch)
-        for key in ("weight_decay", "gradient_clip", "resume_interval_s"):
+        for key in POSITIVE:
+            positive(f"training.{key}", 1 if getattr(self, key) is None else getattr(self, key))
+        for key in ZERO_OR_MORE:
             positive(f"training.{key}", getattr(self, key), zero=True)
         for key in ("ema_decay", "teacher_decay"):
             if not 0 <= getattr(self, key) < 1:
                 raise ConfigError(f"training.{key}={getattr(self, key)} must lie in [0, 1).")
+        if self.keep_last and not self.checkpoint_every_n_epochs:
+            raise ConfigError(
+                f"training.keep_last={self.keep_last} needs training.checkpoint_every_n_epochs=N, of which it keeps the newest."
+            )
+        self._check_schedule()
+
+    def _check_schedule(self) -> None:
+        """Raise `ConfigError` if rates do not fit epochs, or options of one schedule are given for another."""
+        rates, epochs = list(self.rates or []), list(self.rate_epochs or [])
+        if (self.schedule == "steps") != bool(rates or epochs):
+            raise ConfigError(
+                "training.schedule=steps and training.rates=[1e-4,1e-5] training.rate_epochs=[90,120] need each other."
+            )
+        if len(rates) != len(epochs) or epochs != sorted(set(epochs)) or min([*rates, *epochs], default=1) <= 0:
+            raise ConfigError(
+                f"training.rates={rates} and training.rate_epochs={epochs} must be as many rates as epochs, above zero, and "
+                "the epochs must grow."
+            )
+        if self.schedule != "cosine" and (self.cosine_from_epoch or self.final_rate):
+            raise ConfigError("training.cosine_from_epoch and training.final_rate are for training.schedule=cosine.")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -199,7 +262,13 @@ class EvaluationConfig:
 
 @dataclass(kw_only=True)
 class TrainConfig:
-    """Everything a run depends on; saved as `config.yaml` in its directory."""
+    """Everything a run depends on; saved as `config.yaml` in its directory.
+
+    Attributes:
+        conditions: a run that finds all animals by itself, whose poses a conditional backbone is told when it evaluates
+            and predicts; a copy is kept. Training needs none.
+        condition_errors: of the poses it is told in training, which are made from the labels.
+    """
 
     defaults: list[Any] = field(
         default_factory=lambda: [
@@ -219,6 +288,8 @@ class TrainConfig:
     clips: ClipSourceConfig = "???"  # pyright: ignore[reportAssignmentType]
     detector: DetectorConfig = "???"  # pyright: ignore[reportAssignmentType]  # used where crops are
     losses: dict[str, LossConfig] = field(default_factory=dict)
+    conditions: str | None = None
+    condition_errors: ConditionErrorsConfig = field(default_factory=ConditionErrorsConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     out: str | None = None

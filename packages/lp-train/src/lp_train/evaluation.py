@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from lp_train.metrics import ErrorSummary, pck, pixel_error
 from lp_train.network import predict
 from lp_train.pose_metrics import build_metrics
 from lp_train.poses import load_poses
+from lp_train.proposals import given_for_labels, is_table
 from lp_train.rundir import RunDir
 from lp_train.unsupervised import original_keypoints
 
@@ -163,22 +165,30 @@ def evaluate(
     checkpoint: Path | None = None,
     *,
     data: RunData | None = None,
+    conditions: Path | str | None = None,
     say: Callable[[str], object] = print,
 ) -> list[Evaluation]:
-    """Measure a trained run on its labels and on out-of-distribution label files beside them (`*_new.csv`, `*_test.csv`).
+    """Measure a trained run on its labels and on those that are for testing alone (`lp_io.ood_label_files`).
 
     Writes `predictions*.csv`, `predictions_<metric>*.csv` and `evaluation.json` into the run.
+
+    Args:
+        conditions: of a conditional network, another run to propose poses than the one it was trained with, or a table of
+            them for the labeled frames; files for testing alone are then left out.
     """
     files = RunDir(Path(run))
     config = load(files.config)
     data = data or load_data(config)
-    model = load_model(run, checkpoint).to(pick_accelerator(config.training.accelerator))
+    told = is_table(conditions)
+    model: Any = load_model(run, checkpoint, None if told else conditions)
     _same_keypoints(model, data.labels)
+    model = given_for_labels(model, Path(conditions), data.labels) if told else model
+    model = model.to(pick_accelerator(config.training.accelerator))
     table = predict_labels(model, data.dataset, data.labels, data.split_names())
     write_results(files, data.labels.source, table, data.labels, "")
     calibration = _calibrate(files, table, data.labels)
     results = [measure(data.labels.source.stem, table, data.labels, config.evaluation, calibration)]
-    for path in [] if config.data.view_names else ood_label_files(data.labels):
+    for path in [] if config.data.view_names or told else ood_label_files(data.labels):
         results.append(_evaluate_new(files, config, model, data.labels, path, calibration))
     with atomic_path(files.root / "evaluation.json") as temporary:
         Path(temporary).write_text(json.dumps([dataclasses.asdict(r) for r in results], indent=1))
@@ -219,7 +229,7 @@ def _evaluate_new(
     _same_keypoints(model, labels)
     dataset = dataset_of(config, labels)
     table = predict_labels(model, dataset, labels, None)
-    write_results(files, path, table, labels, path.stem.removeprefix(known.source.stem))
+    write_results(files, path, table, labels, f"_{path.stem.removeprefix(known.source.stem).removeprefix('_')}")
     return measure(path.stem, table, labels, config.evaluation, calibration)
 
 

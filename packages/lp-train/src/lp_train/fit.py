@@ -11,31 +11,52 @@ from typing import Any
 import pytorch_lightning as pl
 from lp_core import ConfigError
 from lp_data import BatchLoader
+from lp_detectors.conditional import ConditionalNet
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
-from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import WandbLogger
 
 from lp_train import _hydra
-from lp_train.build import build_tracker
-from lp_train.callbacks import ExampleImages, MetricsCSV, Plateau, Progress, ResumeCheckpoint
-from lp_train.callbacks.examples import Draw
+from lp_train.build import build_tracker, is_conditional
+from lp_train.callbacks import (
+    Drawers,
+    ExampleImages,
+    KeypointErrors,
+    MetricsCSV,
+    Plateau,
+    Progress,
+    ResumeCheckpoint,
+    Snapshots,
+)
 from lp_train.config import TrainConfig
 from lp_train.data import RunData, clip_source, load_data, video_files, videos_folder
 from lp_train.device import LIGHTNING_PRECISION, describe, keep_freed_memory
 from lp_train.poses import save_poses
+from lp_train.proposals import check_proposer, keep_copy
 from lp_train.provenance import write_provenance
 from lp_train.rundir import RunDir
 from lp_train.streams import Sampling, StreamLoader
+from lp_train.subspaces import describe_subspaces
+from lp_train.tensorboard import GroupedLogger
 from lp_train.tracker import Tracker
 
 EXAMPLES = 8
-MAY_CHANGE = {"resume", "max_epochs", "accelerator", "resume_interval_s", "example_images", "wandb"}
+MAY_CHANGE = {
+    "resume",
+    "max_epochs",
+    "accelerator",
+    "resume_interval_s",
+    "keep_last",
+    "example_images",
+    "pictures_every_n_epochs",
+    "wandb",
+}
 
 
-def train(config: TrainConfig, draw: Draw | None = None, say: Any = print) -> Path:
+def train(config: TrainConfig, draw: Drawers | None = None, say: Any = print) -> Path:
     """Fit the tracker of `config`; returns the run directory.
 
     Args:
-        draw: draws example frames for TensorBoard, see `ExampleImages`.
+        draw: draws pictures for TensorBoard, see `ExampleImages`.
         say: gets each sentence about what was chosen.
 
     Raises:
@@ -48,6 +69,7 @@ def train(config: TrainConfig, draw: Draw | None = None, say: Any = print) -> Pa
     if accelerator == "cpu":
         keep_freed_memory()
     tracker = build_tracker(config, data)
+    _check_conditions(config, tracker, say)
     loader = _train_loader(config, data, tracker, accelerator, say)
     checkpoint = _prepare(run, config)
     count = len(data.labels)
@@ -56,6 +78,8 @@ def train(config: TrainConfig, draw: Draw | None = None, say: Any = print) -> Pa
     )
     write_provenance(run.provenance, data, sentence)
     save_poses(run.poses, data.poses)
+    if config.conditions:
+        keep_copy(config.conditions, run)
     run.status("TRAINING")
     with _quiet():
         trainer = _trainer(run, config, data, accelerator=accelerator, precision=precision, draw=draw)
@@ -64,6 +88,24 @@ def train(config: TrainConfig, draw: Draw | None = None, say: Any = print) -> Pa
     if trainer.interrupted:
         raise KeyboardInterrupt
     return run.root
+
+
+def _check_conditions(config: TrainConfig, tracker: Tracker, say: Callable[[str], object]) -> None:
+    """Say where the poses come from that a conditional network is told.
+
+    Raises:
+        ConfigError: they are asked for and not needed, or cannot be had.
+    """
+    if isinstance(tracker.net, ConditionalNet):
+        later = "training alone needs none; lpose evaluate and lpose predict will ask for conditions=RUN"
+        say(f"poses to start from: labels with errors in training, then {config.conditions or f'none yet ({later})'}")
+        if config.conditions:
+            check_proposer(tracker.net, config.conditions)
+    elif config.conditions:
+        raise ConfigError(
+            f"conditions={config.conditions} is for backbones that are told poses; choose backbone=cond_prenet or "
+            "hrnet_coam, or leave it out."
+        )
 
 
 def _train_loader(
@@ -131,7 +173,7 @@ def _leaves_that_differ(left: Any, right: Any, prefix: str = "") -> list[tuple[s
 
 
 def _trainer(
-    run: RunDir, config: TrainConfig, data: RunData, *, accelerator: str, precision: str, draw: Draw | None
+    run: RunDir, config: TrainConfig, data: RunData, *, accelerator: str, precision: str, draw: Drawers | None
 ) -> pl.Trainer:
     options = config.training
     return pl.Trainer(
@@ -143,6 +185,7 @@ def _trainer(
         max_epochs=options.max_epochs,
         check_val_every_n_epoch=min(options.check_val_every_n_epoch, options.max_epochs),
         gradient_clip_val=options.gradient_clip or None,
+        accumulate_grad_batches=options.accumulate_batches,
         callbacks=_callbacks(run, config, data, draw),
         logger=_loggers(run, config),
         log_every_n_steps=1,
@@ -154,7 +197,7 @@ def _trainer(
 
 
 def _loggers(run: RunDir, config: TrainConfig) -> list[Any]:
-    loggers: list[Any] = [TensorBoardLogger(run.logs.parents[1], name="model", version=0)]
+    loggers: list[Any] = [GroupedLogger(run, config.losses)]
     if config.training.wandb:
         try:
             loggers.append(WandbLogger(save_dir=run.root, name=run.root.name))
@@ -163,7 +206,7 @@ def _loggers(run: RunDir, config: TrainConfig) -> list[Any]:
     return loggers
 
 
-def _callbacks(run: RunDir, config: TrainConfig, data: RunData, draw: Draw | None) -> list[pl.Callback]:
+def _callbacks(run: RunDir, config: TrainConfig, data: RunData, draw: Drawers | None) -> list[pl.Callback]:
     options = config.training
     best = ModelCheckpoint(
         run.checkpoints,
@@ -171,20 +214,24 @@ def _callbacks(run: RunDir, config: TrainConfig, data: RunData, draw: Draw | Non
         monitor="val_supervised_loss",
         save_weights_only=not options.ema_decay,  # the averaged weights are put in by a hook that this would skip
     )
-    callbacks: list[pl.Callback] = [best, MetricsCSV(run.metrics), Progress(), LearningRateMonitor("epoch")]
+    callbacks: list[pl.Callback] = [
+        best,
+        MetricsCSV(run.metrics),
+        KeypointErrors(),
+        Progress(),
+        LearningRateMonitor("epoch"),
+    ]
     if options.checkpoint_every_n_epochs:
-        every = options.checkpoint_every_n_epochs
-        callbacks.append(
-            ModelCheckpoint(run.checkpoints, filename="{epoch}-{step}", every_n_epochs=every, save_top_k=-1)
-        )
+        callbacks.append(Snapshots(run.checkpoints, options.checkpoint_every_n_epochs, options.keep_last))
     if options.schedule == "plateau":
         callbacks.append(Plateau(options.gamma, options.patience))
     if options.early_stopping:
         callbacks.append(EarlyStopping("val_supervised_loss", patience=options.patience))
     if options.ema_decay:
         callbacks.append(EMAWeightAveraging(decay=options.ema_decay))
-    if draw and options.example_images:
-        callbacks.append(ExampleImages(data.dataset.batch(data.split.val[:EXAMPLES]), draw))
+    if draw and options.example_images and not is_conditional(config):  # nobody proposes poses yet
+        batch, every = data.dataset.batch(data.split.val[:EXAMPLES]), options.pictures_every_n_epochs
+        callbacks.append(ExampleImages(batch, draw, describe_subspaces(run.root), every))
     return [*callbacks, ResumeCheckpoint(run.last, options.resume_interval_s)]
 
 

@@ -5,7 +5,9 @@ from lp_core import ConfigError, detectors, nearest
 RESNETS = {"resnet_50": "resnet50_gn", "resnet_101": "resnet101"}
 HRNETS = ("w18", "w32", "w48")
 CSPNEXTS = ("s", "m", "x")
+TIMM = {"w32": "hrnet_w32.ms_in1k", "w48": "hrnet_w48.ms_in1k"}
 LARGE = 384  # pixels; what rtmpose_x sees
+HUMAN = "data.crop_size=[384,288]"  # height, width
 
 
 def _backbones() -> dict[str, list[str]]:
@@ -41,7 +43,24 @@ def _models() -> dict[str, list[str]]:
     token = ["backbone=hrnet_w32", "backbone.branches=highest", "head=token_pose", "head.mlp=3"]
     others = {"dlcrnet_ms5": dlcrnet["dlcrnet_stride16_ms5"], "animaltokenpose_base": token}
     top_down = {f"top_down_{name}": words for name, words in single.items()}
-    return dict(sorted((single | dekr | rtmpose | dlcrnet | others | top_down).items()))
+    return dict(sorted((single | dekr | rtmpose | dlcrnet | others | top_down | _conditional()).items()))
+
+
+def _conditional() -> dict[str, list[str]]:
+    """Those that are told a pose: `conditions=RUN` says whose."""
+    maps = ["head=heatmap_locref", "head.downsample_factor=2"]
+    coam = {f"ctd_coam_{w}": ["backbone=hrnet_coam", f"backbone.model={TIMM[w]}", *maps] for w in ("w32", "w48")}
+    coam["ctd_coam_w48_human"] = [*coam["ctd_coam_w48"], HUMAN]
+    hrnet = {
+        f"ctd_prenet_hrnet_{w}": ["backbone=cond_prenet", f"backbone.model={TIMM[w]}", *maps] for w in ("w32", "w48")
+    }
+    rtmpose = {
+        f"ctd_prenet_rtmpose_{s}": ["backbone=cond_prenet", f"backbone.model=cspnext_{s}.rsb_a1_in1k", "head=rtmcc"]
+        for s in CSPNEXTS
+    }
+    rtmpose["ctd_prenet_rtmpose_x_human"] = [*rtmpose["ctd_prenet_rtmpose_x"], HUMAN]
+    rtmpose["ctd_prenet_rtmpose_x"] += [f"data.crop_size=[{LARGE},{LARGE}]"]
+    return coam | hrnet | rtmpose
 
 
 def available_models() -> list[str]:

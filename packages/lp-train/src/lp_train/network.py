@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from lp_core import Animals, Size
 from lp_core.tensors import Backbone, Head, LabeledBatch, PoseModel
+from lp_detectors.conditional import GivenConditions
 from torch import Tensor, nn
 
 
@@ -41,9 +42,12 @@ class PoseNet(nn.Module):
         """RGB in 0–255, any type → what the backbone's weights expect, channels last."""
         return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
-    def get_representations(self, images: Tensor) -> Float[Tensor, "batch channels h w"]:
-        """RGB in 0–255 at input size → feature maps."""
-        return self.backbone(self.normalise(images))
+    def get_representations(
+        self, images: Tensor, conditions: Float[Tensor, "batch keypoints 2"] | None = None
+    ) -> Float[Tensor, "batch channels h w"]:
+        """RGB in 0–255 at input size, for a conditional backbone keypoints in input pixels (NaN = none) → feature maps."""
+        told = () if conditions is None else (conditions,)
+        return self.backbone(self.normalise(images), *told)
 
     def outputs(
         self, features: Float[Tensor, "frames channels h w"], windows: Int[Tensor, "outputs window"] | None = None
@@ -82,13 +86,18 @@ class PoseNet(nn.Module):
         return self.decode(self.get_representations(batch.windows.flatten(0, 1)), rows)
 
     def forward(
-        self, images: UInt8[Tensor, "batch 3 height width"]
+        self,
+        images: UInt8[Tensor, "batch 3 height width"],
+        conditions: Float[Tensor, "batch keypoints 2"] | None = None,
     ) -> tuple[Float[Tensor, "batch keypoints 2"], Float[Tensor, "batch keypoints"]]:
         """Frames at input size → keypoints in input pixels, confidence in 0–1.
 
         For heads that look at several frames these are consecutive frames of one video.
+
+        Args:
+            conditions: what a conditional backbone is told, in input pixels.
         """
-        return self.decode(self.get_representations(images))
+        return self.decode(self.get_representations(images, conditions))
 
 
 def separate_windows(count: int, length: int, device: torch.device) -> Int[Tensor, "{count} {length}"]:
@@ -100,4 +109,4 @@ def predict(
     net: PoseModel, batch: LabeledBatch
 ) -> tuple[Float[Tensor, "batch keypoints 2"], Float[Tensor, "batch keypoints"]]:
     """Labeled frames → keypoints in input pixels, confidence; with the frames round them if the network can use them."""
-    return net.predict(batch) if isinstance(net, PoseNet) else net(batch.images)
+    return net.predict(batch) if isinstance(net, PoseNet | GivenConditions) else net(batch.images)

@@ -10,6 +10,7 @@ from torch import nn
 from lp_train.config import TrainingConfig
 
 BACKBONE_START, BACKBONE_GROWTH = 0.1, 1.5  # the reference's: a tenth of the head's rate, half as much again each epoch
+WARMUP_START = 0.001  # of the rate: RTMPose's
 EPOCHS = 300  # of the reference: the growth is per three hundredth of the training
 
 
@@ -43,11 +44,20 @@ class Schedule:
 
     def head(self, epoch: int) -> float:
         """Factor of the head's rate (plateau's own factor is kept by the tracker)."""
-        progress = epoch / self.config.max_epochs
-        if self.config.schedule == "multistep":
-            return self.config.gamma ** sum(epoch >= int(m * self.config.max_epochs) for m in self.config.milestones)
-        if self.config.schedule == "cosine":
-            return 0.5 * (1 + math.cos(math.pi * progress))
+        share = min(epoch / self.config.warmup_epochs, 1.0) if self.config.warmup_epochs else 1.0
+        return (WARMUP_START + (1 - WARMUP_START) * share) * self._without_warmup(epoch)
+
+    def _without_warmup(self, epoch: int) -> float:
+        options = self.config
+        if options.schedule == "multistep":
+            return options.gamma ** sum(epoch >= int(m * options.max_epochs) for m in options.milestones)
+        if options.schedule == "steps":
+            passed = sum(epoch >= first for first in options.rate_epochs or [])
+            return [options.learning_rate, *(options.rates or [])][passed] / options.learning_rate
+        if options.schedule == "cosine":
+            first, final = options.cosine_from_epoch, options.final_rate / options.learning_rate
+            progress = min(max(epoch - first, 0) / max(options.max_epochs - first, 1), 1.0)
+            return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
         return 1.0
 
     def backbone(self, epoch: int) -> float:

@@ -35,6 +35,11 @@ class RunDir:
         return self.root / "calibration.json"
 
     @property
+    def conditions(self) -> Path:
+        """A copy of the run whose poses a conditional network is told."""
+        return self.root / "conditions"
+
+    @property
     def logs(self) -> Path:
         """TensorBoard's event files."""
         return self.root / "tb_logs" / "model" / "version_0"

@@ -13,8 +13,9 @@ from lp_losses import LossFactory
 from torch import Tensor
 
 from lp_train.animals import matched_keypoints
-from lp_train.crops import CropRule
+from lp_train.crops import CropRule, Told
 from lp_train.network import PoseNet, predict, separate_windows
+from lp_train.normalisation import as_at_prediction
 from lp_train.optimization import Schedule, make_optimizer
 from lp_train.seeding import step_seed
 from lp_train.streams import TrainBatch, augment
@@ -84,16 +85,16 @@ class Tracker(pl.LightningModule):
         """The teacher follows."""
         self.unsupervised.follow(self.pose, self.global_step)
 
-    def get_representations(self, images: Tensor) -> Float[Tensor, "batch channels h w"]:
+    def get_representations(
+        self, images: Tensor, conditions: Float[Tensor, "batch keypoints 2"] | None = None
+    ) -> Float[Tensor, "batch channels h w"]:
         """RGB in 0–255 at input size → feature maps, without a graph while the backbone is frozen."""
         frozen = self.training and self.schedule.frozen(self.current_epoch)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
-            return self.pose.get_representations(images)
+            return self.pose.get_representations(images, conditions)
 
     def outputs_of(self, parts: list[Frames]) -> list[Outputs]:
-        """The head's outputs of each part. All frames pass the network as one batch, so that a batch norm treats labeled
-        and unlabeled frames alike, and gathers its statistics from both.
-        """
+        """The head's outputs of each part; all pass the network as one batch."""
         images = [part.float() for part, _ in parts]
         lengths = [len(part) for part in images]
         features = self.get_representations(torch.cat(images) if len(images) > 1 else images[0])
@@ -104,16 +105,21 @@ class Tracker(pl.LightningModule):
         split = {key: value.split(each) for key, value in outputs.items()}
         return [{key: values[n] for key, values in split.items()} for n in range(len(parts))]
 
-    def get_loss_inputs_labeled(
-        self, batch: LabeledBatch, augmented: Augmented | None = None, outputs: Outputs | None = None
-    ) -> dict[str, Tensor]:
-        """Everything supervised losses may ask for, keypoints in (augmented) input pixels.
-
-        Args:
-            outputs: of the head, if the frames passed the network already.
+    def outputs_of_clips(self, clips: list[Clip]) -> list[Outputs]:
+        """The head's outputs of unlabeled frames: consecutive ones are too much alike to tell a batch norm anything about
+        the videos, so they are normalised as at prediction.
         """
+        if not clips:
+            return []
+        with as_at_prediction(self.pose):
+            return self.outputs_of([self._clip_frames(clip) for clip in clips])
+
+    def get_loss_inputs_labeled(self, batch: LabeledBatch, augmented: Augmented | None = None) -> dict[str, Tensor]:
+        """Everything supervised losses may ask for, keypoints in (augmented) input pixels."""
         frames = augmented or batch
-        if outputs is None:
+        if isinstance(frames, Told):
+            outputs = self.pose.outputs(self.get_representations(frames.images, frames.conditions))
+        else:
             (outputs,) = self.outputs_of([labeled_frames(frames)])
         targets = self.pose.head.target_generator(frames.keypoints, frames.visibility)
         inputs = {"keypoints_targ": frames.keypoints, **outputs, **targets}
@@ -126,7 +132,7 @@ class Tracker(pl.LightningModule):
         """Everything losses on unlabeled frames may ask for; see `Unsupervised.inputs` for the pixel frames."""
         count = len(clip)
         if outputs is None:
-            (outputs,) = self.outputs_of([self._clip_frames(clip)])
+            (outputs,) = self.outputs_of_clips([clip])
         sizes = clip.original_size.expand(count, -1)
         return self.unsupervised.inputs(self.pose, outputs, clip.transform.expand(count, -1, -1), sizes, clip.valid)
 
@@ -140,17 +146,19 @@ class Tracker(pl.LightningModule):
             labeled, augmented = self.crops.training(labeled, augmented, generator)
         factor = self.unsupervised.anneal(self.current_epoch)
         clips = self._clips(batch.clip) if batch.clip and factor else []
-        together = clips if "unlabeled" in self.unsupervised.plain.streams else []
-        known, *others = self.outputs_of([labeled_frames(augmented), *map(self._clip_frames, together)])
-        inputs = self.get_loss_inputs_labeled(labeled, augmented, known)
+        inputs = self.get_loss_inputs_labeled(labeled, augmented)
         total = self._supervised(inputs, "train", len(labeled)) + found
         if not factor:
             return total
         total = total + self._on_labeled(inputs, labeled, augmented.transforms, stage="train", factor=factor)
-        return total + self._on_clips(clips, others, batch.seed, factor) if clips else total
+        return total + self._on_clips(clips, batch.seed, factor) if clips else total
 
-    def validation_step(self, batch: LabeledBatch, batch_idx: int) -> None:
-        """Losses, and the mean pixel error in original pixels; of a top-down network both on crops of labeled animals."""
+    def validation_step(self, batch: LabeledBatch, batch_idx: int) -> Float[Tensor, "frames keypoints"]:
+        """Losses, and the mean pixel error in original pixels; of a top-down network both on crops of labeled animals.
+
+        Returns:
+            the error of every keypoint of every frame or crop; NaN = not labeled.
+        """
         transforms, augmented = torch.eye(2, 3).expand(len(batch), -1, -1), None
         if self.crops:
             self._detection(batch.images.float(), batch.keypoints, "val")
@@ -168,6 +176,7 @@ class Tracker(pl.LightningModule):
         labeled = error.isfinite()
         mean = error[labeled].mean() if labeled.any() else error.new_full((), torch.nan)
         self._log({"val_pixel_error": mean}, max(int(labeled.sum()), 1))
+        return error
 
     def check(self) -> None:
         """Raise `ConfigError` if a loss needs what this head does not give; cheap, for before training."""
@@ -222,8 +231,10 @@ class Tracker(pl.LightningModule):
         return total
 
     def _detection(self, images: Tensor, keypoints: Tensor, stage: str) -> Tensor:
-        """The detector's own objective, on the boxes of the labeled keypoints."""
+        """The detector's own objective, on the boxes of the labeled keypoints; 0 where crops are not of its boxes."""
         assert self.crops
+        if self.crops.errors:
+            return keypoints.new_zeros(())
         loss = self.net.detector.loss(images, self.crops.boxes(keypoints))
         self._log({f"{stage}_detection_loss": loss.detach()}, len(images))
         return loss
@@ -239,11 +250,14 @@ class Tracker(pl.LightningModule):
         detector.train(training)
         return self.crops.clips(clip, boxes)
 
-    def _on_clips(self, clips: list[Clip], outputs: list[Outputs], seed: int, factor: float) -> Tensor:
-        """Unsupervised losses on unlabeled frames; `outputs` are those of each clip, if a loss wants them as they are."""
+    def _on_clips(self, clips: list[Clip], seed: int, factor: float) -> Tensor:
+        """Unsupervised losses on unlabeled frames."""
         known, total = self.unsupervised, torch.zeros((), device=self.device)
+        as_they_are = clips if "unlabeled" in known.plain.streams else []
+        outputs = self.outputs_of_clips(as_they_are)
         lessons = [
-            (known.plain, self.get_loss_inputs_unlabeled(clip, own)) for clip, own in zip(clips, outputs, strict=False)
+            (known.plain, self.get_loss_inputs_unlabeled(clip, own))
+            for clip, own in zip(as_they_are, outputs, strict=True)
         ]
         for number, clip in enumerate(clips if known.taught.losses else []):
             generator = torch.Generator().manual_seed(step_seed(seed, number, 3))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lp_train.cameras import joined
 from lp_train.config import AnnealConfig
 from lp_train.network import PoseNet
+from lp_train.normalisation import as_at_prediction
 
 TEACHER_KEYS = frozenset({"heatmaps_teacher", "confidences_teacher"})
 FREEZE_SHARE, GROWTH = 0.2, 3.0  # the reference's epoch 60 and 0.01 per epoch, for its 300 epochs
@@ -164,7 +165,8 @@ class Unsupervised(nn.Module):
             shown = torch.full(points.shape[:2], 2, device=points.device)
             changed = augmentation(clip.images, points, shown, generator)
             targets = net.head.target_generator(changed.keypoints, changed.visibility)
-        outputs = with_heatmaps(net, net.outputs(net.get_representations(changed.images)))
+        with as_at_prediction(net):
+            outputs = with_heatmaps(net, net.outputs(net.get_representations(changed.images)))
         return {
             **outputs,
             "heatmaps_teacher": target_maps(targets),
