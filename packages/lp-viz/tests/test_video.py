@@ -4,7 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import lp_viz.video
+import lp_viz.artist
 import numpy as np
 import pytest
 from lp_core import ConfigError, DataError, PoseTable
@@ -104,7 +104,7 @@ def test_an_error_leaves_no_file(video, table, tmp_path, monkeypatch):
     def fails(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(lp_viz.video, "draw_pose", fails)
+    monkeypatch.setattr(lp_viz.artist, "limbs", fails)
     with pytest.raises(KeyboardInterrupt):
         render_video(video, table, tmp_path / "out.mp4")
     assert list(tmp_path.iterdir()) == []

@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from lp_viz.draw import draw_pose
     from lp_viz.grids import heatmaps_grid, labels_grid
     from lp_viz.reliability import reliability_figure
-    from lp_viz.style import PoseStyle, RenderOptions
+    from lp_viz.style import PoseStyle, RenderOptions, SlowMotion
     from lp_viz.subspace import subspace_figure
-    from lp_viz.video import render_video
+    from lp_viz.video import View, render_video, render_views
 
 _HOMES = {
     "PoseStyle": "style",
     "RenderOptions": "style",
+    "SlowMotion": "style",
+    "View": "video",
     "draw_pose": "draw",
     "error_plot": "curves",
     "heatmaps_grid": "grids",
@@ -27,12 +29,15 @@ _HOMES = {
     "learning_curves": "curves",
     "reliability_figure": "reliability",
     "render_video": "video",
+    "render_views": "video",
     "subspace_figure": "subspace",
 }
 
 __all__ = [
     "PoseStyle",
     "RenderOptions",
+    "SlowMotion",
+    "View",
     "draw_pose",
     "error_plot",
     "heatmaps_grid",
@@ -41,6 +46,7 @@ __all__ = [
     "learning_curves",
     "reliability_figure",
     "render_video",
+    "render_views",
     "subspace_figure",
 ]
 
