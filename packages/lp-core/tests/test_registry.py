@@ -96,6 +96,11 @@ def test_register_in_a_notebook(site, registry):
         registry.register("good")(Mine)
     with pytest.raises(PluginError, match="not a dataclass"):
         registry.register("bad")(int)
+    with pytest.raises(PluginError, match=r'give the part a name, register\("dummy_backbone"\)'):
+
+        @registry.register
+        class DummyBackboneConfig:
+            pass
 
 
 def test_an_unknown_option_is_an_error(site, registry):

@@ -17,6 +17,8 @@ COLOURS = {
     "equalize": parts.Equalize(),
     "clahe": parts.Clahe(),
     "emboss": parts.Emboss(),
+    "grayscale": parts.Grayscale(),
+    "gaussian_noise": parts.GaussianNoise(),
 }
 
 
@@ -136,6 +138,25 @@ def test_emboss_and_clahe_change_edges_and_stay_in_range():
     ramp = torch.arange(64.0).expand(1, 3, 64, 64)
     emboss = photometric.emboss(ramp, parts.Emboss(alpha=0.0), generator())
     torch.testing.assert_close(emboss, ramp)
+
+
+def test_grey_is_that_of_opencv():
+    images = torch.randint(0, 256, (2, 3, 16, 16), generator=generator()).float()
+    out = photometric.grayscale(images, parts.Grayscale(weakest=1.0), generator())
+    for image, grey in zip(images, out, strict=True):
+        expected = cv2.cvtColor(image.permute(1, 2, 0).numpy().astype(np.uint8), cv2.COLOR_RGB2GRAY)
+        assert (grey - torch.from_numpy(expected).float()).abs().max() < 0.51  # OpenCV rounds
+    half = photometric.grayscale(images, parts.Grayscale(weakest=0.5), generator())
+    assert ((half - images).abs() <= (out - images).abs() + 1e-3).all() and not torch.equal(half, out)
+
+
+def test_noise_has_every_variance_up_to_the_strongest():
+    grey = torch.full((400, 3, 24, 24), 128.0)
+    out = photometric.gaussian_noise(grey, parts.GaussianNoise(strongest=10.0), generator())
+    variance = (out - grey).flatten(1).var(1)
+    assert variance.max() < 110 and variance.mean() == pytest.approx(50, rel=0.15)
+    assert torch.corrcoef((out - grey)[:, :2].transpose(0, 1).flatten(1))[0, 1].abs() < 0.02  # each channel its own
+    assert torch.equal(out, photometric.gaussian_noise(grey, parts.GaussianNoise(strongest=10.0), generator()))
 
 
 def test_steps_differ():

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -49,6 +50,10 @@ def nearest(name: str, known: list[str]) -> str:
     return f"; did you mean {match[0]!r}?" if match else "."
 
 
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.removesuffix("Config")).lower()
+
+
 class Registry(Mapping[str, type[C]], Generic[C]):
     """Read-only mapping from a part's name to its config class, filled by whatever is installed.
 
@@ -62,12 +67,14 @@ class Registry(Mapping[str, type[C]], Generic[C]):
         self._local: dict[str, type[C]] = {}
         self._installed: dict[str, list[EntryPoint]] | None = None
 
-    def register(self, name: str) -> Callable[[type[C]], type[C]]:
+    def register(self, name: str | type) -> Callable[[type[C]], type[C]]:
         """Decorator for a config class that lives in one script or notebook only; a second use replaces the first.
 
         Raises:
-            PluginError: an installed distribution has the name already, or the class does not fit the group.
+            PluginError: an installed distribution has the name already, the class does not fit the group, or no name is given.
         """
+        if isinstance(name, type):  # the decorator without parentheses
+            raise PluginError(f'{self.group}: give the part a name, register("{_snake(name.__name__)}").')
 
         def add(cls: type[C]) -> type[C]:
             if owners := self._entry_points.get(name):
@@ -139,7 +146,10 @@ class Registry(Mapping[str, type[C]], Generic[C]):
         try:
             cls = owners[0].load()
         except Exception as e:  # whatever a foreign module raises on import must not take the others down
-            raise PluginError(f"{self.group}: {name!r} of {owner} fails to import: {type(e).__name__}: {e}") from e
+            repair = f"install {e.name}" if isinstance(e, ModuleNotFoundError) and e.name else "repair it"
+            raise PluginError(
+                f"{self.group}: {name!r} of {owner} fails to import ({type(e).__name__}: {e}); {repair}, or uninstall {owner}."
+            ) from e
         return self._checked(name, cls, owner)
 
     def __contains__(self, name: object) -> bool:

@@ -2,5 +2,5 @@
 
 One module per protocol, imported by itself, so that testing a loss needs nothing a backbone needs:
 `lp_core.testing.backbone`, `.head`, `.loss`, `.augmentation`, `.clip_source`, `.label_format`, `.runtime`, `.table_writer`,
-`.detector`. They need pytest.
+`.detector`, `.metric`, `.tracker`. They need pytest.
 """

@@ -104,6 +104,20 @@ class Emboss(Part):
 
 
 @dataclass(slots=True, kw_only=True)
+class Grayscale(Part):
+    """Colours blended with their grey by `weakest` to 1."""
+
+    weakest: float = 0.5
+
+
+@dataclass(slots=True, kw_only=True)
+class GaussianNoise(Part):
+    """Noise on every pixel and channel, its variance from 0 to `strongest`²; `strongest` in grey levels of 255."""
+
+    strongest: float = 12.75
+
+
+@dataclass(slots=True, kw_only=True)
 class PipelineConfig(AugmentationConfig):
     """No augmentation, unless parts are switched on: augmentation.rotate.p=0.5."""
 
@@ -119,6 +133,8 @@ class PipelineConfig(AugmentationConfig):
     equalize: Equalize = field(default_factory=Equalize)
     clahe: Clahe = field(default_factory=Clahe)
     emboss: Emboss = field(default_factory=Emboss)
+    grayscale: Grayscale = field(default_factory=Grayscale)
+    gaussian_noise: GaussianNoise = field(default_factory=GaussianNoise)
 
     def build(self, *, keypoint_names: tuple[str, ...]) -> Pipeline:
         """The augmentation.

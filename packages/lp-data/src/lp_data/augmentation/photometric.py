@@ -6,11 +6,21 @@ from kornia.enhance import equalize_clahe
 from torch import Tensor
 from torch.nn import functional as F
 
-from lp_data.augmentation.config import Clahe, CoarseDropout, CoarseNoise, Emboss, Equalize, MotionBlur
+from lp_data.augmentation.config import (
+    Clahe,
+    CoarseDropout,
+    CoarseNoise,
+    Emboss,
+    Equalize,
+    GaussianNoise,
+    Grayscale,
+    MotionBlur,
+)
 from lp_data.augmentation.geometry import uniform
 
 Images = Float[Tensor, "batch 3 height width"]
 LEVELS = 256
+LUMA = (0.299, 0.587, 0.114)  # shares of red, green and blue in grey, ITU-R BT.601
 
 
 def _convolve(images: Images, kernels: Float[Tensor, "batch k k"]) -> Images:
@@ -103,3 +113,18 @@ def emboss(images: Images, part: Emboss, generator: torch.Generator) -> Images:
     slope = torch.tensor([[-1.0, -1, 0], [-1, 0, 1], [0, 1, 1]])
     nothing = torch.tensor([[0.0, 0, 0], [0, 1, 0], [0, 0, 0]])
     return _convolve(images, (1 - alpha) * nothing + alpha * (still + strength * slope)).clamp(0, 255)
+
+
+def grayscale(images: Images, part: Grayscale, generator: torch.Generator) -> Images:
+    """Less colour, or none."""
+    share = uniform((len(images), 1, 1, 1), part.weakest, 1.0, generator).to(images.device)
+    grey = torch.einsum("nchw,c->nhw", images, images.new_tensor(LUMA))[:, None]
+    return torch.lerp(images, grey.expand_as(images), share)
+
+
+def gaussian_noise(images: Images, part: GaussianNoise, generator: torch.Generator) -> Images:
+    """Independent noise, drawn on the device from a seed that `generator` gives."""
+    strength = part.strongest * uniform((len(images), 1, 1, 1), 0, 1, generator).sqrt().to(images.device)
+    own = torch.Generator(images.device).manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
+    noise = torch.randn(images.shape, generator=own, device=images.device)
+    return (images + strength * noise).clamp(0, 255)

@@ -22,6 +22,8 @@ PHOTOMETRIC: dict[str, Function] = {
     "equalize": photometric.equalize,
     "clahe": photometric.clahe,
     "emboss": photometric.emboss,
+    "grayscale": photometric.grayscale,  # further parts come last: what others draw stays as it was
+    "gaussian_noise": photometric.gaussian_noise,
 }
 SIDES = (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT"), ("L", "R"), ("l", "r"))
 
