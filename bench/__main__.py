@@ -1,6 +1,7 @@
 """The table: what was measured, the reference, ours, the ratio.
 
-python -m bench [--parts decode training unlabeled prediction] [--backbones resnet18 resnet50] [--threads 2] [--out FILE]
+python -m bench [--parts targets decode rendering training unlabeled prediction] [--backbones resnet18 resnet50]
+                [--threads 2] [--out FILE]
 """
 
 import argparse
@@ -13,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench import reference
+from bench import one_thread, reference, rendering
 
 DATA = Path(os.environ.get("LP_TEST_DATA", Path(__file__).parents[1] / "../shared/data")).resolve() / "mirror-mouse"
 THEIR_DECODE = """
@@ -45,14 +46,14 @@ class Table:
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
-        print(f"{'':<78}{'reference':>12}{'ours':>12}{'ratio':>9}", flush=True)
+        print(f"{'':<86}{'reference':>12}{'ours':>12}{'ratio':>9}", flush=True)
 
     def row(self, name: str, theirs: float | None, mine: float, *, better: str = "higher") -> None:
         ratio = None if theirs is None else mine / theirs if better == "higher" else theirs / mine
         self.rows.append({"name": name, "reference": theirs, "ours": mine, "ratio": ratio})
         left = "" if theirs is None else f"{theirs:.2f}"
         right = "" if ratio is None else f"{ratio:.2f}×"
-        print(f"{name:<78}{left:>12}{mine:>12.2f}{right:>9}", flush=True)
+        print(f"{name:<86}{left:>12}{mine:>12.2f}{right:>9}", flush=True)
 
 
 def training(table: Table, backbone: str, threads: int) -> None:
@@ -124,7 +125,7 @@ def memory(table: Table, run: Path, threads: int, folder: Path) -> None:
     table.row("peak memory of prediction, MB (10× longer / 1×)", peaks[0], peaks[1], better="lower")
 
 
-PARTS = ("decode", "training", "unlabeled", "prediction")
+PARTS = ("targets", "decode", "rendering", "training", "unlabeled", "prediction")
 
 
 def small(table: Table, threads: int) -> None:
@@ -142,13 +143,27 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path)
     a = parser.parse_args()
-    reference.ready()
     load = os.getloadavg()[0]
     print(f"{platform.machine()}, {os.cpu_count()} cores, {a.threads} threads, load {load:.1f} at the start")
-    print("baseline: Lightning Pose 2.4.3 from its published wheel")
     table = Table()
+    if "targets" in a.parts:
+        print("baseline: a plain loop over frames, animals and keypoints; one thread, processor time")
+        one_thread.compare(table)
+    if set(a.parts) - {"targets"}:
+        reference.ready()
+        print("baseline: Lightning Pose 2.4.3 from its published wheel")
     if "decode" in a.parts:
         small(table, a.threads)
+    if "rendering" in a.parts:
+        rendering.compare(table, DATA / "videos/test_vid.mp4", a.threads)
+    if set(a.parts) & {"training", "unlabeled", "prediction"}:
+        networks(table, a)
+    if a.out:
+        a.out.write_text(json.dumps(table.rows, indent=1))
+
+
+def networks(table: Table, a: argparse.Namespace) -> None:
+    """What needs a network, backbone by backbone."""
     with tempfile.TemporaryDirectory() as name:
         large = Path(name) / "large.mp4"
         ours("large_video", large, 60 * 30, threads=a.threads)
@@ -162,8 +177,6 @@ def main() -> None:
                 prediction(table, backbone, a.threads, Path(name), videos)
         if "prediction" in a.parts:
             memory(table, Path(name) / f"ours_{a.backbones[0]}", a.threads, Path(name))
-    if a.out:
-        a.out.write_text(json.dumps(table.rows, indent=1))
 
 
 if __name__ == "__main__":
