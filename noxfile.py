@@ -11,9 +11,13 @@ PACKAGES = {p.parent.name: p.parent for p in sorted(ROOT.glob("packages/*/pyproj
 PACKAGES["lp-apps"] = ROOT / "apps"
 TESTED = [name for name, folder in PACKAGES.items() if (folder / "tests").exists()]
 WHOLE = ("lp-kit", "lp-apps")  # packages that bring all others, with these of their extras
-BROUGHT = {"lp-data-dali": "cuda130", "lp-infer": "torch,export,openvino"}  # DALI installs and runs without a GPU
+BROUGHT = {"lp-data-dali": "cuda130", "lp-infer": "torch,export,openvino", "lp-viz": "review"}  # DALI installs and runs without a GPU
 EXTRAS = BROUGHT | {"lp-io": "sleap,nwb,parquet", "lp-infer": "torch,export,openvino,slurm,mot"}  # for the tests of one
-READERS = {"lp-io": ("pandas>=3", "tables>=3.11", "polars>=2", "pycocotools>=2.0.10")}  # what users read our files with
+READERS = {  # what users read our files with
+    "lp-io": ("pandas>=3", "tables>=3.11", "polars>=2", "pycocotools>=2.0.10"),
+    "lp-train": ("jsonschema>=4.25",),
+    "lp-viz": ("sleap-io>=0.9.2,<0.10",),
+}
 PARALLEL = ("-n", "auto", "--dist", "loadfile")  # a file's tests share what they have trained
 nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["lint", "types", "contracts", "wheels", "tests", "together", "docs"]
@@ -111,6 +115,26 @@ def together(session: nox.Session) -> None:
     gpu = ("--ignore", "tests/gpu")
     threads = {"OMP_NUM_THREADS": "2"}  # few files, of which the longest goes on alone
     session.run("pytest", "-q", *PARALLEL, "tests", *gpu, *session.posargs, env=test_environment() | threads)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The review page in a real Chromium, which is installed through apt where it is missing and we may."""
+    if not (shutil.which("chromium") and shutil.which("chromedriver")) and hasattr(os, "geteuid") and os.geteuid() == 0:
+        session.run("apt-get", "update", "-q", external=True)
+        session.run("apt-get", "install", "-y", "-q", "chromium", "chromium-driver", external=True)
+    synced(session)
+    session.install("selenium>=4.51", "--quiet")
+    session.run("pytest", "-q", "tests/browser", *session.posargs, env=test_environment())
+
+
+@nox.session(requires=["wheels"])
+def fiftyone(session: nox.Session) -> None:
+    """Samples for FiftyOne, made with the library itself; needs no database."""
+    install_wheel(session, "lp-viz", "fiftyone>=1.22", "pytest>=9")
+    session.cd(session.create_tmp())
+    test = PACKAGES["lp-viz"] / "tests/test_fiftyone.py"
+    session.run("pytest", "-q", "-p", "no:cacheprovider", str(test), env=test_environment())
 
 
 @nox.session

@@ -1,7 +1,9 @@
-"""lpose evaluate run=RUN [checkpoint=FILE] [per_keypoint=true]
+"""lpose evaluate run=RUN [checkpoint=FILE] [per_keypoint=true] [conditions=…]
 
 Pixel errors of the best checkpoint on training, validation and test frames, and on out-of-distribution label files.
 Writes predictions.csv, predictions_pixel_error.csv and evaluation.json into RUN.
+
+  conditions=RUN         of a network that is told poses: another run to propose them, or a table of them (CSV)
 """
 
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ class Options:
     run: str
     checkpoint: str | None = None
     per_keypoint: bool = True
+    conditions: str | None = None
 
 
 def run(words: list[str]) -> None:
@@ -24,7 +27,8 @@ def run(words: list[str]) -> None:
     from lp_train import evaluate
 
     options = parse(words, Options)
-    results = evaluate(options.run, Path(options.checkpoint) if options.checkpoint else None)
+    checkpoint = Path(options.checkpoint) if options.checkpoint else None
+    results = evaluate(options.run, checkpoint, conditions=options.conditions)
     if options.per_keypoint:
         print(f"\n{'keypoint (frames not trained on)':<34}{'labels':>8}{'mean':>9}{'median':>9}{'90%':>9}")
         for result in results:

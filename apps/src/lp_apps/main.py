@@ -9,31 +9,47 @@ from lp_core.errors import LpError
 COMMANDS = (
     "demo",
     "convert",
+    "check",
     "train",
     "predict",
     "evaluate",
+    "suggest",
     "ensemble",
     "export",
     "live",
     "render",
+    "view",
+    "review",
     "track",
     "bench",
+    "config",
+    "report",
     "plugins",
+    "new",
+    "doctor",
 )
 HELP = """lpose: animal pose estimation from video.
 
   lpose demo out=DIR                            make a small data set, train on it, label a video
   lpose convert source=SOURCE to=LAYOUT out=DIR Lightning Pose, DeepLabCut, COCO and SLEAP into one another
+  lpose check data.root=DIR                     mistakes in the labels, before anything is trained on them
   lpose train data.root=DIR out=RUN             train on a Lightning Pose, DeepLabCut or COCO project
   lpose predict run=RUN source=SOURCE out=DIR   keypoints of a video, a folder, a glob or a label CSV
   lpose evaluate run=RUN                        pixel errors per split and keypoint
+  lpose suggest run=RUN n=20                    which frames of the videos to label next, and why
   lpose ensemble runs=[A,B] source=VIDEO out=D  several runs combined, and smoothed where they disagree
   lpose export run=RUN out=FILE.onnx            one file that runs without torch, checked on real frames
   lpose live run=RUN source=CAMERA|FILE|URL     poses as frames come, filtered, and handed to your own code
   lpose render run=RUN source=VIDEO out=FILE    a video with the keypoints drawn
+  lpose view runs=[A,B]                         runs side by side in TensorBoard or FiftyOne
+  lpose review run=RUN [source=VIDEO]           a page to find the worst frames, correct them and add them to the labels
   lpose track predictions=FILE out=FILE         several animals: each in columns of its own throughout
   lpose bench run=RUN source=VIDEO              frames per second of every runtime, stage by stage
+  lpose config [key=value …]                    the complete configuration and where each value comes from; a schema
+  lpose report run=RUN                          one HTML page: errors, worst frames, videos; runs=[A,B] compares
   lpose plugins                                 every installed part, and whether it is healthy
+  lpose new plugin NAME kind=KIND               a package of your own that adds a loss, a backbone, a runtime …
+  lpose doctor                                  versions, devices, decoders, runtimes, and what to install for what is missing
 
 Options are key=value. Those of train, with their defaults:
 
@@ -77,6 +93,13 @@ def main(arguments: list[str] | None = None) -> int:
         if debug:
             raise
         print(f"lpose: {_sentence(e)}", file=sys.stderr)
+        return 2
+    except ImportError as e:
+        if debug:
+            raise
+        from lp_apps.absent import sentence
+
+        print(f"lpose: {sentence(e)}", file=sys.stderr)
         return 2
 
 

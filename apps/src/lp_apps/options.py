@@ -40,6 +40,20 @@ def parse(words: list[str], kind: type[T]) -> T:
     return kind(**values)
 
 
+def taken(words: list[str], flag: str) -> tuple[str | None, list[str]]:
+    """The word after `flag`, if it is there, and all other words.
+
+    Raises:
+        ConfigError: nothing comes after it.
+    """
+    if flag not in words:
+        return None, words
+    at = words.index(flag)
+    if at + 1 == len(words):
+        raise ConfigError(f"{flag} needs a file: {flag} FILE.")
+    return words[at + 1], words[:at] + words[at + 2 :]
+
+
 def _value(key: str, text: str, hint: Any) -> Any:
     allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     if str in allowed:

@@ -4,22 +4,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lp_train import Evaluation
+    from lp_train import Drawers, Evaluation
+    from lp_train.subspaces import SubspaceFacts
+    from numpy import ndarray
+
+
+def drawers() -> "Drawers":
+    """What draws the pictures in TensorBoard."""
+    from lp_train import Drawers
+    from lp_viz import heatmaps_grid, labels_grid
+
+    return Drawers(labels=labels_grid, heatmaps=heatmaps_grid, subspace=draw_subspace)
+
+
+def draw_subspace(facts: "SubspaceFacts") -> "ndarray":
+    """One subspace of the labels as a picture."""
+    from lp_viz import subspace_figure
+
+    worst = (facts.image, facts.labeled, facts.reconstructed)
+    title = f"{facts.name}: the subspace of the training labels"
+    return subspace_figure(facts.variances, facts.kept, facts.errors, facts.epsilon, worst, title)
 
 
 def write_pictures(root: Path, results: "list[Evaluation]") -> list[Path]:
     """`pca_singleview.png`, `pca_multiview.png`, `calibration.png`: those there is something to show in."""
     from lp_train import describe_subspaces
-    from lp_viz import reliability_figure, subspace_figure
+    from lp_viz import reliability_figure
     from PIL import Image
 
-    pictures = {
-        facts.name: subspace_figure(
-            facts.variances, facts.kept, facts.errors, facts.epsilon,
-            (facts.image, facts.labeled, facts.reconstructed), f"{facts.name}: the subspace of the training labels",
-        )
-        for facts in describe_subspaces(root)
-    }  # fmt: skip
+    pictures = {facts.name: draw_subspace(facts) for facts in describe_subspaces(root)}
     for result in results[:1]:
         if result.reliability:
             pictures["calibration"] = reliability_figure(

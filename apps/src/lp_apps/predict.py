@@ -17,7 +17,12 @@ Interrupted or killed, the same command goes on where it was.
   format=csv             further tables beside the CSV: format=h5,slp for instance, of h5 (DeepLabCut), parquet, slp
                          (SLEAP), nwb and coco
   tracker=skeleton       of several animals: also VIDEO_tracks.csv, where each has columns of its own throughout (see
-                         lpose track), by skeleton, ellipse or box; none for none
+                         lpose track), by skeleton, ellipse or box; none for none. For networks that are told poses
+                         also ctd: those of a frame are what is looked for in the next one; its options are
+                         tracker.every=10, pause=5 (frames between two searches for animals, always or while one is
+                         missing), new, min_confidence and duplicate
+  conditions=RUN         of a network that is told poses: another run to propose them than the one it was trained with,
+                         or a table of them (CSV) for the one video that is predicted
   sigma=false            true: also VIDEO_sigma.csv, the error to expect per axis in pixels, from calibrated confidence
   workers=1              processes of this machine that share the videos
   cluster=…              ray, or slurm,partition=gpu,time=240,gpus=1: many machines; out=DIR must be seen by all of them
@@ -26,12 +31,13 @@ Beside each video's CSV: temporal_norm, and the PCA errors that the training lab
 """
 
 import glob
+import shutil
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lp_core import DataError, LpError, TableWriter, trackers
+from lp_core import ConfigError, DataError, LpError, TableWriter, trackers
 
 from lp_apps.formats import write_formats, writers_of
 from lp_apps.options import parse
@@ -39,6 +45,8 @@ from lp_apps.options import parse
 if TYPE_CHECKING:
     from lp_core.tensors import PoseModel
     from lp_infer import PredictReport, Runner
+
+CTD = "ctd"  # the way of tracking that is part of predicting
 
 
 @dataclass
@@ -58,6 +66,8 @@ class Options:
     format: str = "csv"
     overwrite: bool = False
     tracker: str = "skeleton"
+    tracker_options: dict = field(default_factory=dict)
+    conditions: str | None = None
     sigma: bool = False
     workers: int = 1
     cluster: str = ""
@@ -66,9 +76,10 @@ class Options:
 def run(words: list[str]) -> None:
     """Predict everything `source` stands for."""
     options = parse(words, Options)
-    if options.tracker != "none":
+    if options.tracker not in ("none", CTD):
         trackers[options.tracker]
     videos, images, tables = expand(options.source)
+    _check_conditions(options, len(videos), len(images) + len(tables))
     writers = writers_of(options.format)
     out = Path(options.out) if options.out else _default_out(Path(options.run))
     videos = _open(distinct(videos), out, options)
@@ -78,12 +89,12 @@ def run(words: list[str]) -> None:
         videos = {}
     if not (videos or images or tables):
         return
-    model = model_of(options.run, options.checkpoint)
+    model = model_of(options.run, options.checkpoint, options.conditions)
     if videos or images:
         from lp_infer import Runner
 
         frames = sum(map(_length, videos)) if options.runtime == "auto" else 0
-        runner = Runner.of(model, _predict_options(options), frames)
+        runner = Runner.of(_for_videos(model, videos, options), _predict_options(options), frames)
         _one_by_one(runner, videos, tell)
         if images:
             _images(runner, images, out)
@@ -133,13 +144,56 @@ def distinct(videos: list[Path]) -> list[Path]:
     return videos
 
 
-def model_of(run: str, checkpoint: str | None = None) -> "PoseModel | Path":
-    """The network of a training, or the path of an exported file."""
+def model_of(run: str, checkpoint: str | None = None, conditions: str | None = None) -> "PoseModel | Path":
+    """The network of a training, or the path of an exported file.
+
+    Args:
+        conditions: of a network that is told poses, the run that proposes them; a table is none.
+    """
     if Path(run).is_file():
         return Path(run)
-    from lp_train import load_model
+    from lp_train import is_table, load_model
 
-    return load_model(run, Path(checkpoint) if checkpoint else None)
+    proposer = None if is_table(conditions) else conditions
+    return load_model(run, Path(checkpoint) if checkpoint else None, proposer)
+
+
+def _given(options: Options) -> Path | None:
+    """The table of conditions, if it is one."""
+    path = Path(options.conditions or "")
+    return path if path.suffix.lower() == ".csv" else None
+
+
+def _check_conditions(options: Options, videos: int, others: int) -> None:
+    """Raise `ConfigError` if what is asked for needs one video, or frames in order."""
+    table, many = _given(options), options.workers > 1 or bool(options.cluster)
+    if options.conditions and Path(options.run).is_file():
+        raise ConfigError(
+            f"conditions={options.conditions}: an exported file has the network that proposes poses inside."
+        )
+    if table and (videos != 1 or others or many):
+        raise ConfigError(f"conditions={options.conditions} are the poses of one video; predict that alone.")
+    if options.tracker == CTD and (many or others or table):
+        raise ConfigError(
+            "tracker=ctd goes through a video from its first frame on: leave out workers, cluster and tables of conditions, "
+            "and give videos only."
+        )
+
+
+def _for_videos(model: "PoseModel | Path", videos: dict[Path, Path], options: Options) -> Any:
+    """The network, told what it is to look for if it is not to find out by itself."""
+    table = _given(options)
+    if options.tracker != CTD and not (table and videos):
+        return model
+    from lp_io import VideoReader
+    from lp_train import following, given_for_video
+
+    if options.tracker == CTD:
+        return following(model, options.tracker_options)
+    assert table
+    (video,) = videos
+    with VideoReader(video) as reader:
+        return given_for_video(model, table, reader.frame_count, reader.original_size)
 
 
 def _default_out(run: Path) -> Path:
@@ -211,7 +265,8 @@ def _many(videos: dict[Path, Path], out: Path, options: Options, tell) -> None:
     from lp_infer import Job, open_cluster, predict_many
 
     checkpoint = str(Path(options.checkpoint).resolve()) if options.checkpoint else None
-    job = Job(partial(model_of, str(Path(options.run).resolve()), checkpoint), _predict_options(options))
+    conditions = str(Path(options.conditions).resolve()) if options.conditions else None
+    job = Job(partial(model_of, str(Path(options.run).resolve()), checkpoint, conditions), _predict_options(options))
     cluster = open_cluster(options.cluster or "processes", options.workers or None, out / "jobs", options.device)
     predict_many(job, videos, cluster, tell)
 
@@ -223,23 +278,30 @@ def _tell(writers: list[TableWriter], options: Options, video: Path, report: "Pr
     speed = f"{report.frames_per_second:.1f} frames/s ({report.runtime}, {report.precision}, {report.device})"
     kept = f", {report.kept} of them predicted before" if report.kept else ""
     print(f"{report.frames} frames{kept} at {speed} → {report.out}")
-    table = _tracked(report.out, options.tracker)
+    table = _tracked(report.out, video, options)
     write_formats(writers, table, video, Path(options.run))
     _metrics(table, Path(options.run))
     if options.sigma:
         _sigma(report.out, options)
 
 
-def _tracked(predictions: Path, tracker: str) -> Path:
+def _tracked(predictions: Path, video: Path, options: Options) -> Path:
     """The table of several animals with columns of its own for each; of one animal, the table itself."""
     with predictions.open() as file:
         several = [file.readline(), file.readline()][1].startswith("individuals")
-    if tracker == "none" or not several:
+    if options.tracker == "none" or not several:
         return predictions
+    out = predictions.with_name(f"{predictions.stem}_tracks.csv")
+    if options.tracker == CTD:  # each animal has its columns already
+        from lp_io import atomic_path
+
+        with atomic_path(out) as temporary:
+            shutil.copyfile(predictions, temporary)
+        return out
     from lp_apps import track
 
-    out = predictions.with_name(f"{predictions.stem}_tracks.csv")
-    track.run([f"predictions={predictions}", f"out={out}", f"tracker={tracker}"])
+    words = [f"tracker.{key}={value}" for key, value in options.tracker_options.items()]
+    track.run([f"predictions={predictions}", f"out={out}", f"source={video}", f"tracker={options.tracker}", *words])
     return out
 
 
@@ -280,7 +342,7 @@ def _table(model: "PoseModel | Path", table: Path, out: Path, options: Options) 
     from lp_train import RunDir, dataset_of, is_foreign_run, load, predict_labels
 
     labels = read_labels(table.parent, file=table.name)
-    if not isinstance(model, Path) and model.context and not is_foreign_run(options.run):
+    if not isinstance(model, Path) and getattr(model, "context", 0) and not is_foreign_run(options.run):
         dataset = dataset_of(load(RunDir(Path(options.run)).config), labels)  # the frames round each one are needed too
         poses = predict_labels(model, dataset, labels, None)
     else:

@@ -1,10 +1,12 @@
-"""lpose train data.root=DIR [out=RUN] [key=value …] [--lp-config FILE]
+"""lpose train data.root=DIR [out=RUN] [key=value …] [--config FILE] [--lp-config FILE]
 
 Trains on the labeled project in DIR (Lightning Pose, DeepLabCut or COCO: detected), evaluates the best checkpoint on
 every split and on out-of-distribution label files beside the labels, then predicts the project's videos.
 
   out=RUN                 where the run goes; outputs/<date>/<time> if not given
   training.resume=true    go on with the run in RUN after an interruption
+  conditions=RUN          for networks that are told poses (model=ctd_…): the training that proposes them
+  --config FILE           start from the config.yaml of a run, or from what lpose config wrote; words override it
   --lp-config FILE        start from a Lightning Pose configuration; words after it override it
 
 All keys are in RUN/config.yaml. Watch it train: tensorboard --logdir RUN
@@ -12,21 +14,26 @@ All keys are in RUN/config.yaml. Watch it train: tensorboard --logdir RUN
 
 from pathlib import Path
 
-from lp_core import ConfigError
-
-from lp_apps.pictures import write_pictures
+from lp_apps.options import taken
+from lp_apps.pictures import drawers, write_pictures
 
 
 def run(words: list[str]) -> None:
     """Train, evaluate, predict videos."""
-    from lp_train import RunDir, compose, evaluate, train
-    from lp_viz import labels_grid
+    from lp_train import RunDir, evaluate, is_waiting, log_results, read, train
 
-    config = compose(_with_lp_config(words))
-    root = train(config, draw=labels_grid)
+    file, rest = taken(words, "--config")
+    config = read(_with_lp_config(rest), Path(file) if file else None)
+    root = train(config, draw=drawers())
     files = RunDir(root)
+    if is_waiting(root):
+        files.status("COMPLETED")
+        print(f"run      {root}\nnot evaluated: lpose evaluate run={root} conditions=RUN says who proposes poses to it")
+        return
     files.status("EVALUATING")
-    pictures = write_pictures(root, evaluate(root))
+    results = evaluate(root)
+    log_results(root, results)
+    pictures = write_pictures(root, results)
     if config.evaluation.predict_videos:
         predict_videos(root, Path(config.data.videos or Path(config.data.root) / "videos"))
     files.status("COMPLETED")
@@ -47,16 +54,13 @@ def predict_videos(root: Path, folder: Path) -> None:
 
 
 def _with_lp_config(words: list[str]) -> list[str]:
-    if "--lp-config" not in words:
+    file, ours = taken(words, "--lp-config")
+    if file is None:
         return words
     from lp_train import translate
 
-    at = words.index("--lp-config")
-    if at + 1 == len(words):
-        raise ConfigError("--lp-config needs a file: --lp-config FILE.")
-    translation = translate(Path(words[at + 1]))
+    translation = translate(Path(file))
     for key in translation.unknown:
         print(f"not used: {key}")
-    ours = words[:at] + words[at + 2 :]
     given = {word.partition("=")[0] for word in ours}
     return [o for o in translation.overrides if o.partition("=")[0] not in given] + ours
