@@ -9,7 +9,14 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_getting_started(run_pages, tmp_path):
-    pages = ("docs/getting-started.md", "docs/convert.md", "docs/prediction.md", "docs/unlabeled-video.md")
+    pages = (
+        "docs/getting-started.md",
+        "docs/labels.md",
+        "docs/convert.md",
+        "docs/prediction.md",
+        "docs/unlabeled-video.md",
+        "docs/report.md",
+    )
     run_pages(*pages, at_least=10)
     for name in (
         "demo/run/predictions_pixel_error.csv",
@@ -24,6 +31,10 @@ def test_getting_started(run_pages, tmp_path):
         "exported.csv",
         "many/session0.csv",
         "live.csv",
+        "demo/check/findings.csv",
+        "demo/run/suggestions/suggestions.csv",
+        "report.html",
+        "comparison.html",
         "as-deeplabcut/config.yaml",
         "as-coco/annotations/train.json",
         "as-lightning-pose/CollectedData.csv",
