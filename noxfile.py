@@ -11,7 +11,11 @@ PACKAGES = {p.parent.name: p.parent for p in sorted(ROOT.glob("packages/*/pyproj
 PACKAGES["lp-apps"] = ROOT / "apps"
 TESTED = [name for name, folder in PACKAGES.items() if (folder / "tests").exists()]
 WHOLE = ("lp-kit", "lp-apps")  # packages that bring all others, with these of their extras
-BROUGHT = {"lp-data-dali": "cuda130", "lp-infer": "torch,export,openvino", "lp-viz": "review"}  # DALI installs and runs without a GPU
+BROUGHT = {
+    "lp-data-dali": "cuda130",
+    "lp-infer": "torch,export,openvino",
+    "lp-viz": "review",
+}  # DALI installs and runs without a GPU
 EXTRAS = BROUGHT | {"lp-io": "sleap,nwb,parquet", "lp-infer": "torch,export,openvino,slurm,mot"}  # for the tests of one
 READERS = {  # what users read our files with
     "lp-io": ("pandas>=3", "tables>=3.11", "polars>=2", "pycocotools>=2.0.10"),
@@ -20,7 +24,7 @@ READERS = {  # what users read our files with
 }
 PARALLEL = ("-n", "auto", "--dist", "loadfile")  # a file's tests share what they have trained
 nox.options.default_venv_backend = "uv"
-nox.options.sessions = ["lint", "types", "contracts", "wheels", "tests", "together", "docs"]
+nox.options.sessions = ["lint", "types", "contracts", "api", "wheels", "tests", "together", "docs"]
 
 
 def synced(session: nox.Session) -> None:
@@ -53,7 +57,7 @@ def test_environment() -> dict[str, str]:
         "LP_TEST_WEIGHTS": str(ROOT / "../shared/weights"),
         "OMP_NUM_THREADS": "1",
     }
-    checker = {"PYTHONPATH": str(ROOT / "tools")}  # tower.check; nothing else lies there
+    checker = {"PYTHONPATH": str(ROOT / "tools")}  # tower.check; tower.check
     return checker | {key: os.environ.get(key, value) for key, value in defaults.items()}
 
 
@@ -141,7 +145,15 @@ def fiftyone(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation, strictly."""
     synced(session)
-    session.run("mkdocs", "build", "--strict", "--quiet")
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})  # --quiet would hide broken links
+
+
+@nox.session(requires=["wheels"])
+def plugins(session: nox.Session) -> None:
+    """A plugin of every kind: made, built, installed and used beside our wheels, with nothing edited here."""
+    install_wheel(session, "lp-kit", "pytest>=9")
+    session.cd(session.create_tmp())  # the sources must not be importable by accident
+    session.run("python", str(ROOT / "tests" / "plugins" / "prove.py"), *session.posargs, env=test_environment())
 
 
 @nox.session(requires=["wheels"])
@@ -160,3 +172,71 @@ def bench(session: nox.Session) -> None:
     """Ratios against Lightning Pose's published wheel, on this machine."""
     synced(session)
     session.run("python", "-m", "bench", *session.posargs)
+
+
+def alone(session: nox.Session, package: str) -> None:
+    """Run a package's own tests on what is installed, from where the sources are not importable."""
+    session.install("pytest>=9", "pytest-xdist>=3.8", "beartype>=0.22", *READERS.get(package, ()), "--quiet")
+    session.cd(session.create_tmp())
+    folder = PACKAGES[package] / "tests"
+    session.run(
+        "pytest", "-q", "-p", "no:cacheprovider", *PARALLEL, str(folder), *session.posargs, env=test_environment()
+    )
+
+
+@nox.session
+def api(session: nox.Session) -> None:
+    """The public names are those of packages/*/api.txt; who changes them tells users in changes/."""
+    session.install("griffelib>=2.4,<3", "pytest>=9", "--quiet")
+    session.run("python", "tools/api.py", *session.posargs)
+    session.run("pytest", "-q", "-p", "no:cacheprovider", "tools/tests")
+
+
+@nox.session(requires=["wheels"])
+def surface(session: nox.Session) -> None:
+    """The share of public names whose types are fully known, package by package; no package falls below its floor."""
+    synced(session)
+    wheels = [
+        str(w) for w in sorted((ROOT / "dist").glob("*.whl"))
+    ]  # over the editable ones, which are no packages to it
+    session.install("--no-deps", "--reinstall", *wheels, "--quiet")
+    session.run("python", "tools/typed.py", *session.posargs)
+
+
+@nox.session(requires=["wheels"])
+@nox.parametrize("package", TESTED, ids=TESTED)
+def minimums(session: nox.Session, package: str) -> None:
+    """One wheel with the lowest versions that it declares itself, against its own tests."""
+    ours = Path(session.create_tmp()) / "ours.txt"
+    wheels = {w.name.split("-")[0].replace("_", "-"): w for w in (ROOT / "dist").glob("*.whl")}
+    ours.write_text("\n".join(wheel_line(name, wheel, package) for name, wheel in wheels.items()))
+    extras = [f"--extra={extra}" for extra in EXTRAS.get(package, "").split(",") if extra]
+    declared = ("-r", str(PACKAGES[package] / "pyproject.toml"), *extras, "--no-sources")
+    session.install(*declared, "--resolution", "lowest-direct", "--overrides", str(ours), "--quiet")
+    session.install("--no-deps", str(wheels[package]), "--quiet")
+    alone(session, package)
+
+
+@nox.session(requires=["wheels"], python=["3.11", "3.12", "3.13"])
+@nox.parametrize("package", ["lp-core", "lp-io", "lp-losses"], ids=["lp-core", "lp-io", "lp-losses"])
+def pythons(session: nox.Session, package: str) -> None:
+    """The packages that others build on, with every Python we name; one that this machine lacks is skipped by nox."""
+    install_wheel(session, package)
+    alone(session, package)
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """With `-- --dry`: build, check and install all that a release publishes, and run the demo with it."""
+    if "--dry" not in session.posargs:
+        session.error(
+            "Publishing is a human's act (docs/releasing.md); `nox -s release -- --dry` does all that precedes it."
+        )
+    out, clean = Path(session.create_tmp()) / "dist", Path(session.create_tmp()) / "clean"
+    for folder in (out, clean):
+        shutil.rmtree(folder, ignore_errors=True)
+    session.run("uv", "build", "--all-packages", "--out-dir", str(out), "--quiet", external=True)
+    session.install("twine>=7", "--quiet")
+    session.run("twine", "check", "--strict", *map(str, sorted(out.glob("lp_*"))))
+    session.run("python", "tools/artifacts.py", str(out))
+    session.run("python", "tools/rehearse.py", str(out), str(clean), env=test_environment())

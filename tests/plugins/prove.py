@@ -47,6 +47,7 @@ def lpose(*words: object) -> str:
 def make_and_install() -> list[Path]:
     """A fresh plugin of each kind; its wheel is installed, never its sources."""
     plugins = [Path(f"try-{kind.replace('_', '-')}") for kind in kinds()]
+    run("uv", "pip", "uninstall", "--quiet", "--python", sys.executable, *plugins)  # of a time before
     for kind, plugin in zip(kinds(), plugins, strict=True):
         lpose("new", "plugin", plugin.name, "--kind", kind)
         run("uv", "build", "--wheel", "--quiet", "--out-dir", "wheels", plugin)

@@ -59,7 +59,7 @@ Options are key=value. Those of train, with their defaults:
   data.format=auto|lightning_pose|deeplabcut|coco  training.seed=0
   backbone=resnet18     a preset, or               training.accelerator=auto|cpu|cuda|mps
   backbone=timm backbone.model=NAME                training.precision=auto|float32|bfloat16
-  backbone.weights=FILE backbone.pretrained=true   training.schedule=multistep|cosine|plateau
+  backbone.weights=FILE backbone.pretrained=true   training.schedule=multistep|steps|cosine|plateau
   head=heatmap|heatmap_mhcrnn|simcc|regression     training.ema_decay=0
   head=paf|dekr         several animals, bottom up; with any other head, in crops round each: detector=centers|ssdlite
   model=dekr_w32        a model by DeepLabCut's name: backbone, head and their options at once

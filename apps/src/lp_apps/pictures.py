@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 def drawers() -> "Drawers":
     """What draws the pictures in TensorBoard."""
     from lp_train import Drawers
-    from lp_viz import heatmaps_grid, labels_grid
+    from lp_viz import heatmaps_grid, labels_grid, limbs_grid
 
-    return Drawers(labels=labels_grid, heatmaps=heatmaps_grid, subspace=draw_subspace)
+    return Drawers(labels=labels_grid, heatmaps=heatmaps_grid, limbs=limbs_grid, subspace=draw_subspace)
 
 
 def draw_subspace(facts: "SubspaceFacts") -> "ndarray":

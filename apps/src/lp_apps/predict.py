@@ -21,6 +21,11 @@ Interrupted or killed, the same command goes on where it was.
                          also ctd: those of a frame are what is looked for in the next one; its options are
                          tracker.every=10, pause=5 (frames between two searches for animals, always or while one is
                          missing), new, min_confidence and duplicate
+  dynamic=false          true: of one animal, only the part of a frame round the last pose is looked at, which is faster
+                         where it is small in a large frame, and less exact; its options
+                         are dynamic.threshold=0.5 (confidence of keypoints
+                         that are looked round), dynamic.margin=48 (pixels of the network's input round them) and
+                         dynamic.every=30 (frames between two looks at the whole)
   conditions=RUN         of a network that is told poses: another run to propose them than the one it was trained with,
                          or a table of them (CSV) for the one video that is predicted
   sigma=false            true: also VIDEO_sigma.csv, the error to expect per axis in pixels, from calibrated confidence
@@ -67,6 +72,8 @@ class Options:
     overwrite: bool = False
     tracker: str = "skeleton"
     tracker_options: dict = field(default_factory=dict)
+    dynamic: bool = False
+    dynamic_options: dict = field(default_factory=dict)
     conditions: str | None = None
     sigma: bool = False
     workers: int = 1
@@ -167,6 +174,13 @@ def _given(options: Options) -> Path | None:
 def _check_conditions(options: Options, videos: int, others: int) -> None:
     """Raise `ConfigError` if what is asked for needs one video, or frames in order."""
     table, many = _given(options), options.workers > 1 or bool(options.cluster)
+    if options.dynamic_options and not options.dynamic:
+        raise ConfigError(f"dynamic.{next(iter(options.dynamic_options))} needs dynamic=true.")
+    if options.dynamic and (many or others or options.runtime not in ("auto", "torch") or options.conditions):
+        raise ConfigError(
+            "dynamic=true goes through a video from its first frame on, by runtime=torch: leave out workers, cluster and "
+            "conditions, and give videos only."
+        )
     if options.conditions and Path(options.run).is_file():
         raise ConfigError(
             f"conditions={options.conditions}: an exported file has the network that proposes poses inside."
@@ -183,6 +197,10 @@ def _check_conditions(options: Options, videos: int, others: int) -> None:
 def _for_videos(model: "PoseModel | Path", videos: dict[Path, Path], options: Options) -> Any:
     """The network, told what it is to look for if it is not to find out by itself."""
     table = _given(options)
+    if options.dynamic:
+        from lp_train import dynamic
+
+        return dynamic(model, options.dynamic_options)
     if options.tracker != CTD and not (table and videos):
         return model
     from lp_io import VideoReader

@@ -68,6 +68,20 @@ def test_a_broken_plugin_is_named_and_isolated(site, registry):
     assert "not_there_at_all" in broken.problem
 
 
+@pytest.mark.parametrize(
+    ("module", "sentence"),
+    [
+        ("import not_there_at_all", r"'not_there_at_all'\); install not_there_at_all, or uninstall broken-dist\.$"),
+        ("1 / 0", r"fails to import \(ZeroDivisionError: division by zero\); repair it, or uninstall broken-dist\.$"),
+        ("class Other: pass", r"\(AttributeError: .*has no attribute 'B'\); repair it, or uninstall broken-dist\.$"),
+    ],
+)
+def test_a_broken_plugin_says_what_to_do(site, registry, module, sentence):
+    install(site, "broken-dist", {"broken": "broken_part:B"}, broken_part=module)
+    with pytest.raises(PluginError, match=rf"^lp\.testparts: .broken. of broken-dist .*{sentence}"):
+        registry["broken"]
+
+
 def test_two_distributions_with_one_name_are_refused_by_name(site, registry):
     install(site, "first-dist", {"good": "good_part:Good", "other": "good_part:Good"}, good_part=GOOD)
     install(site, "second-dist", {"good": "elsewhere:Good"})

@@ -255,7 +255,7 @@ def test_the_nearest_place_is_measured_from_the_middle_of_what_is_known():
     assert torch.allclose(apart(poses, last)[0], torch.tensor([3.0, 8.0])) and (apart(poses, last)[1] >= 1e6).all()
 
 
-@pytest.mark.parametrize("option", [{"every": -1}, {"pause": 0}, {"new": 2.0}, {"min_confidence": "x"}])
+@pytest.mark.parametrize("option", [{"every": -1}, {"pause": 0}, {"new": 2.0}, {"min_confidence": 1.5}])
 def test_options_are_checked(option: dict):
     with pytest.raises(ConfigError, match=f"tracker.{next(iter(option))}="):
         FollowOptions(**option)

@@ -14,7 +14,7 @@ from lp_train.optimization import Schedule
 from torch.optim import SGD
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
-NO_BATCH_NORM = ["backbone.model=test_convnext", "data.split.train=0.8", "data.split.val=0.1"]  # layer norm; 16 train
+NO_BATCH_NORM = ["backbone.model=test_convnext", "data.split.train=0.8", "data.split.val=0.2"]  # layer norm; 16 train
 
 
 def silent(*_):
@@ -39,27 +39,27 @@ def switched_off(config):
 
 
 def test_two_half_batches_make_the_step_of_a_whole_one(overrides, tmp_path):
-    """With all keypoints labeled, no augmentation and no batch norm: the first running mean of Adam is a tenth of the gradient."""
+    """All keypoints labeled, no augmentation, no batch norm: the first running mean of Adam is a tenth of the gradient."""
     runs = {}
     for size, count in ((16, 1), (8, 2), (4, 4)):
         words = [*overrides, *NO_BATCH_NORM, f"training.batch_size={size}", f"training.accumulate_batches={count}"]
-        config = switched_off(compose([*words, "training.max_epochs=3", f"out={tmp_path / str(count)}"]))
+        config = switched_off(compose([*words, "training.max_epochs=1", f"out={tmp_path / str(count)}"]))
         runs[count] = train(config, say=silent)
     one, two, four = (
         [s["exp_avg"] for s in last(run)["optimizer_states"][0]["state"].values()] for run in runs.values()
     )
     largest = max(float(gradient.abs().max()) for gradient in one)
-    assert last(runs[2])["global_step"] == last(runs[1])["global_step"] == 3 and largest > 1e-5
+    assert last(runs[2])["global_step"] == last(runs[1])["global_step"] == 1 and largest > 1e-7
     for whole, halves, quarters in zip(one, two, four, strict=True):
-        torch.testing.assert_close(halves, whole, rtol=0, atol=1e-3 * largest)
-        torch.testing.assert_close(quarters, whole, rtol=0, atol=1e-3 * largest)
+        torch.testing.assert_close(halves, whole, rtol=0, atol=1e-4 * largest)
+        torch.testing.assert_close(quarters, whole, rtol=0, atol=1e-4 * largest)
     assert losses_of(runs[2]) == pytest.approx(losses_of(runs[1]), rel=1e-6)
     assert losses_of(runs[4]) == pytest.approx(losses_of(runs[1]), rel=1e-6)
 
 
 def test_resuming_between_unequal_steps_is_exact(overrides, tmp_path):
-    """Four batches an epoch, three to a step: the last step of an epoch is of one. Killed after two of five epochs."""
-    words = [*overrides, "training.accumulate_batches=3", "backbone.drop_path=0.2", "training.max_epochs=5"]
+    """Four batches an epoch, three to a step: the last step of an epoch is of one. Killed after one of three epochs."""
+    words = [*overrides, "training.accumulate_batches=3", "backbone.drop_path=0.2", "training.max_epochs=3"]
     words += ["training.resume_interval_s=0", "training.ema_decay=0.9"]
     whole = train(compose([*words, f"out={tmp_path / 'whole'}"]), say=silent)
     config = compose([*words, "training.resume=true"])
@@ -70,14 +70,14 @@ def test_resuming_between_unequal_steps_is_exact(overrides, tmp_path):
     epochs = iter(range(10))
 
     def stop(*_):
-        if next(epochs) == 2:
+        if next(epochs) == 1:
             raise Killed
         return np.zeros((8, 8, 3), np.uint8)
 
     with pytest.raises(Killed):
         train(copy.deepcopy(config), draw=Drawers(labels=stop), say=silent)
     one, two = last(whole), last(train(config, say=silent))
-    assert one["global_step"] == two["global_step"] == 10
+    assert one["global_step"] == two["global_step"] == 6
     assert all(torch.equal(one["state_dict"][k], two["state_dict"][k]) for k in one["state_dict"])
 
 
@@ -108,7 +108,7 @@ def test_rtmpose_s_schedule_is_that_of_torch():
         40,
     )
     assert ours(*words, "training.final_rate=5e-5") == pytest.approx(expected, rel=1e-6)
-    assert expected[0] == pytest.approx(0.001) and expected[10] == 1
+    assert expected[10] == pytest.approx(1) and expected[30] == pytest.approx(0.525)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -1,9 +1,13 @@
 """TensorBoard's files, read by TensorBoard's own reader."""
 
 import csv
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
+import torch
+from lp_core.tensors import LabeledBatch
 from lp_train import Drawers, RunDir, compose, evaluate, log_results, train
 from lp_train.callbacks import ExampleImages
 from lp_train.tensorboard import hyper_parameters, tag
@@ -112,13 +116,16 @@ def test_pictures_come_as_often_as_asked(finished):
     [(6, 1, 3, [1, 3, 6]), (300, 5, None, [5, *range(30, 301, 30)]), (10, 5, 1, [5, 10]), (7, 2, 4, [2, 4, 6])],
 )
 def test_when_pictures_are_due(epochs, between, every, wanted):
-    class Trainer:
-        max_epochs, check_val_every_n_epoch, current_epoch = epochs, between, 0
-
-    found, trainer = [], Trainer()
+    trainer = Mock(spec=pl.Trainer, max_epochs=epochs, check_val_every_n_epoch=between, current_epoch=0)
+    nothing = torch.zeros(1, 1, 2)
+    batch = LabeledBatch(
+        images=torch.zeros(1, 3, 8, 8, dtype=torch.uint8), keypoints=nothing, visibility=torch.zeros(1, 1, dtype=torch.long),
+        index=torch.zeros(1, dtype=torch.long), original_size=torch.tensor([[8, 8]]),
+    )  # fmt: skip
+    found = []
     for done in range(between, epochs + 1, between):
         trainer.current_epoch = done - 1
-        if ExampleImages(None, Drawers(), (), every)._due(trainer):
+        if ExampleImages(batch, Drawers(), (), every)._due(trainer):
             found.append(done)
     assert found == wanted
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lp_core import DataError
-from lp_viz import error_plot, heatmaps_grid, keypoint_colors, labels_grid, learning_curves
+from lp_viz import error_plot, heatmaps_grid, keypoint_colors, labels_grid, learning_curves, limbs_grid
 from lp_viz.curves import read_metrics
 from lp_viz.grids import GAP
 from PIL import Image
@@ -93,3 +93,19 @@ def test_wrong_metrics_are_one_sentence(tmp_path: Path, text):
 def test_imports_are_light(what, without):
     code = f"import sys; from lp_viz import {what}; sys.exit(any(m in sys.modules for m in {without.split()}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_limbs_have_the_hue_of_their_direction_and_the_strongest_is_seen():
+    """Four limbs, to the right, down, left and up, with the weak one of another direction everywhere."""
+    images = np.full((1, 400, 400, 3), 80, np.uint8)
+    fields = np.zeros((1, 10, 40, 40))
+    fields[0, 8] = 0.3  # the fifth limb: x 0.3 everywhere
+    vectors = [(1, 0), (0, 1), (-1, 0), (0, -1)]
+    for number, (x, y) in enumerate(vectors):
+        fields[0, 2 * number, 10 * number : 10 * number + 8, 10:30] = x
+        fields[0, 2 * number + 1, 10 * number : 10 * number + 8, 10:30] = y
+    out = limbs_grid(images, fields).astype(int)
+    for number, color in enumerate([(255, 0, 0), (128, 255, 0), (0, 255, 255), (128, 0, 255)]):
+        assert np.abs(out[100 * number + 40, 200] - color).max() <= 2
+    np.testing.assert_allclose(out[200, 20], np.array([0.3 * 255, 0, 0]) + 0.6 * 80 * 0.7, atol=2)
+    assert np.all(limbs_grid(images, fields * 0) == 48)

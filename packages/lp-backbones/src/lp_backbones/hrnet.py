@@ -22,6 +22,8 @@ class HRNetBackbone(TimmBackbone):
         ValueError: another network.
     """
 
+    channels: int
+
     def __init__(self, model: Any, *, norm: bool = True, branches: str = "increased") -> None:
         if type(model).__name__ != "HighResolutionNet":
             raise ValueError("not an HRNet")

@@ -67,6 +67,11 @@ class KeypointMaps(nn.Module):
         ConfigError: `stacked` needs to know how many.
     """
 
+    encoding: str
+    sigma: float
+    keypoints: int | None
+    channels: int
+
     def __init__(self, encoding: str, *, keypoints: int | None, sigma: float) -> None:
         super().__init__()
         if encoding == "stacked" and not keypoints:

@@ -22,6 +22,14 @@ class TimmBackbone(nn.Module):
         divisor: the sides of images must be multiples of it.
     """
 
+    norm: bool
+    frozen_statistics: bool
+    stride: int
+    channels: int
+    divisor: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
     def __init__(self, model: nn.Module, *, norm: bool = True, level: int = -1) -> None:
         super().__init__()
         self.model: Any = model

@@ -21,6 +21,13 @@ class CondPreNet(nn.Module):
     """
 
     conditional = True
+    backbone: TimmBackbone
+    maps: KeypointMaps
+    stride: int
+    channels: int
+    divisor: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
 
     def __init__(self, backbone: TimmBackbone, maps: KeypointMaps) -> None:
         super().__init__()

@@ -162,19 +162,19 @@ class Registry(Mapping[str, type[C]], Generic[C]):
         return len({*self._entry_points, *self._local})
 
 
-backbones = Registry("lp.backbones", BackboneConfig)
-heads = Registry("lp.heads", HeadConfig)
-target_generators = Registry("lp.target_generators", TargetGeneratorConfig)
-predictors = Registry("lp.predictors", PredictorConfig)
-losses = Registry("lp.losses", LossConfig)
-augmentations = Registry("lp.augmentations", AugmentationConfig)
-label_formats = Registry("lp.label_formats", LabelFormatConfig)
-clip_sources = Registry("lp.clip_sources", ClipSourceConfig)
-metrics = Registry("lp.metrics", MetricConfig)
-table_writers = Registry("lp.table_writers", TableWriterConfig)
-runtimes = Registry("lp.runtimes", RuntimeConfig)
-detectors = Registry("lp.detectors", DetectorConfig)
-trackers = Registry("lp.trackers", TrackerConfig)
+backbones: Registry[BackboneConfig] = Registry("lp.backbones", BackboneConfig)
+heads: Registry[HeadConfig] = Registry("lp.heads", HeadConfig)
+target_generators: Registry[TargetGeneratorConfig] = Registry("lp.target_generators", TargetGeneratorConfig)
+predictors: Registry[PredictorConfig] = Registry("lp.predictors", PredictorConfig)
+losses: Registry[LossConfig] = Registry("lp.losses", LossConfig)
+augmentations: Registry[AugmentationConfig] = Registry("lp.augmentations", AugmentationConfig)
+label_formats: Registry[LabelFormatConfig] = Registry("lp.label_formats", LabelFormatConfig)
+clip_sources: Registry[ClipSourceConfig] = Registry("lp.clip_sources", ClipSourceConfig)
+metrics: Registry[MetricConfig] = Registry("lp.metrics", MetricConfig)
+table_writers: Registry[TableWriterConfig] = Registry("lp.table_writers", TableWriterConfig)
+runtimes: Registry[RuntimeConfig] = Registry("lp.runtimes", RuntimeConfig)
+detectors: Registry[DetectorConfig] = Registry("lp.detectors", DetectorConfig)
+trackers: Registry[TrackerConfig] = Registry("lp.trackers", TrackerConfig)
 
 REGISTRIES: tuple[Registry[Any], ...] = (
     backbones, heads, target_generators, predictors, losses, augmentations, label_formats, clip_sources, metrics,

@@ -29,6 +29,10 @@ class CpuClips:
         threads: of DALI's CPU operators and of the decoder.
     """
 
+    plans: Plans
+    threads: int
+    clips_per_epoch: int
+
     def __init__(self, plans: Plans, threads: int) -> None:
         self.plans, self.threads = plans, threads
         self.clips_per_epoch = len(plans)

@@ -35,6 +35,11 @@ class GpuClips:
         ConfigError: a video's frames are not equally far apart in time; DALI finds frames by their time.
     """
 
+    plans: Plans
+    threads: int
+    device_id: int
+    clips_per_epoch: int
+
     def __init__(self, plans: Plans, threads: int, device_id: int) -> None:
         self.plans, self.threads, self.device_id = plans, threads, device_id
         self.clips_per_epoch = len(plans)

@@ -49,6 +49,13 @@ class Plans:
         DataError: a video cannot be read.
     """
 
+    videos: tuple[Path, ...]
+    image_size: Size
+    seed: int
+    length: int
+    augment: bool
+    schedule: ClipSchedule
+
     def __init__(self, videos: Sequence[Path], image_size: Size, config: ClipSourceConfig, seed: int) -> None:
         self.videos, self.image_size, self.seed = tuple(videos), image_size, seed
         self.length, self.augment = config.sequence_length, config.augment

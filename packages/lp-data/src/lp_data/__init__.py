@@ -2,7 +2,7 @@
 
 from lp_data.dataset import BatchLoader, LabeledDataset, batch_rows, epoch_order, propose_frame_size, propose_image_size
 from lp_data.frames import load_frames
-from lp_data.split import Split, split_indices
+from lp_data.split import Split, given_split, split_indices
 
 __all__ = [
     "BatchLoader",
@@ -10,6 +10,7 @@ __all__ = [
     "Split",
     "batch_rows",
     "epoch_order",
+    "given_split",
     "load_frames",
     "propose_frame_size",
     "propose_image_size",

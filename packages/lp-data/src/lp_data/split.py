@@ -43,6 +43,33 @@ def split_indices(frames: int, train: float = 0.8, val: float = 0.1, seed: int =
     return Split(train=order[:used], val=order[first:second], test=order[second:], unused=order[used:first])
 
 
+def given_split(
+    train: Int[np.ndarray, " train"], test: Int[np.ndarray, " test"], frames: int, *, val: float = 0.1, seed: int = 0,
+    train_frames: float = 1.0,
+) -> Split:  # fmt: skip
+    """The rows `train` and `test` as they are said to be; of `train`, floor(val · n) rows validate, at least one.
+
+    Args:
+        frames: how many rows there are; those in neither part are unused.
+        val: share of n, the rows of both parts; 0: `test` also validates, and nothing is taken from `train`.
+
+    Raises:
+        ConfigError: nothing is left to train on.
+    """
+    if not 0 <= val < 1:
+        raise ConfigError(f"data.split.val={val} must be a share below 1.")
+    order = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(seed)).numpy()]
+    count = max(int(np.floor(val * (len(train) + len(test)))), 1) if val else 0
+    if len(train) <= count or not len(test):
+        raise ConfigError(
+            f"{len(train)} training frames, with data.split.val={val}, and {len(test)} of test are too few."
+        )
+    used = _used(len(train) - count, train_frames)
+    training, validation = order[count:], order[:count] if val else test
+    rest = np.setdiff1d(np.arange(frames), np.concatenate([train, test]))
+    return Split(train=training[:used], val=validation, test=test, unused=np.concatenate([training[used:], rest]))
+
+
 def _counts(frames: int, train: float, val: float) -> tuple[int, int]:
     training, validation = int(np.floor(train * frames)), int(np.floor(val * frames))
     rest = frames - training - validation

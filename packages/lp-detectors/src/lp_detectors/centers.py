@@ -31,6 +31,13 @@ class Centers(nn.Module):
         animals: boxes per frame, at most.
     """
 
+    stride: int
+    threshold: float
+    limit: float
+    animals: int
+    usual: float
+    pyramid: Pyramid
+
     def __init__(self, config: CentersConfig, image_size: Size, animals: int) -> None:
         super().__init__()
         self.stride, self.threshold, self.limit = config.stride, config.threshold, config.overlap

@@ -17,6 +17,8 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 class Block(nn.Module):
     """A convolution of each channel by itself, then one across channels; the input is added where it fits."""
 
+    adds: bool
+
     def __init__(self, channels: int, out: int, *, stride: int = 1, kernel: int = 3) -> None:
         super().__init__()
         self.layers = nn.Sequential(
@@ -43,6 +45,8 @@ class Pyramid(nn.Module):
     Attributes:
         channels: of the features.
     """
+
+    channels: int
 
     def __init__(self, stride: int, width: float = 1.0) -> None:
         super().__init__()

@@ -3,7 +3,7 @@
 Zhou, Stoffl, Mathis and Mathis 2023, "Rethinking pose estimation in crowds" (BUCTD).
 """
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 from jaxtyping import Float, UInt8
@@ -46,7 +46,7 @@ class ConditionalNet(TopDownNet):
         options: TopDownOptions | None = None,
         proposer: nn.Module | None = None,
     ) -> None:
-        super().__init__(cast(Any, None), pose, animals=animals, image_size=image_size, options=options)
+        super().__init__(None, pose, animals=animals, image_size=image_size, options=options)
         self.model_type = f"conditional_{cast(PoseModel, pose).model_type}"
         if proposer is not None:
             self.use(proposer)

@@ -75,6 +75,7 @@ class FollowingNet(Described):
     """
 
     walks = True
+    options: FollowOptions
 
     def __init__(self, net: ConditionalNet, options: FollowOptions | None = None) -> None:
         super().__init__(net)

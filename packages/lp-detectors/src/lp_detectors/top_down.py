@@ -42,7 +42,7 @@ class TopDownNet(nn.Module):
     Animals come in order of their mean confidence; one that is not there is NaN with confidence 0.
 
     Args:
-        detector: a `Detector`.
+        detector: a `Detector`; None where boxes come from elsewhere.
         pose: a `PoseModel` of a crop, trained on crops of boxes with the detector's margin; its keypoints are the parts.
         animals: names of animals and parts.
         image_size: (height, width) of frames.
@@ -53,7 +53,7 @@ class TopDownNet(nn.Module):
 
     def __init__(
         self,
-        detector: nn.Module,
+        detector: nn.Module | None,
         pose: nn.Module,
         *,
         animals: Animals,

@@ -58,6 +58,9 @@ class TorchvisionDetector(nn.Module):
         freeze_norm: batch norm stays in evaluation mode, and its scale and shift are not trained.
     """
 
+    animals: int
+    norm_frozen: bool
+
     def __init__(self, model: Any, animals: int, *, freeze_norm: bool) -> None:
         super().__init__()
         old = model.transform

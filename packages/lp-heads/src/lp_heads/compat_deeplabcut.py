@@ -70,6 +70,11 @@ class LocationRefinementHead(nn.Module):
         std: input pixels per unit of the offset maps.
     """
 
+    heatmap_head: Deconvolutions
+    locref_head: Deconvolutions | None
+    target_generator: KeypointTargets
+    predictor: "RefinedPeak"
+
     def __init__(
         self,
         heatmap: Deconvolution,
@@ -99,6 +104,11 @@ class RefinedPeak:
 
     Cell i stands for input pixel `(i + 0.5) * stride`.
     """
+
+    stride: float
+    sigmoid: bool
+    clip: bool
+    std: float
 
     def __init__(self, stride: float, *, sigmoid: bool, clip: bool, std: float = LOCREF_STD) -> None:
         self.stride, self.sigmoid, self.clip, self.std = stride, sigmoid, clip, std

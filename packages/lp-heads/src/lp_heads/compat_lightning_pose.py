@@ -40,6 +40,7 @@ class ReferenceSoftArgmax(nn.Module):
 
     rows: Tensor
     columns: Tensor
+    offset: float
 
     def __init__(self, downsample_factor: int, map_size: Size) -> None:
         super().__init__()
@@ -74,6 +75,9 @@ def mass_near(
 
 class PixelRegressionHead(nn.Module):
     """The reference's regression head: global average pooling and one linear layer, in input pixels."""
+
+    target_generator: KeypointTargets
+    predictor: KeypointOutputs
 
     def __init__(self, channels: int, num_keypoints: int) -> None:
         super().__init__()

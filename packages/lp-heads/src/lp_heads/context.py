@@ -47,6 +47,12 @@ class ContextHead(nn.Module):
     each direction, whose last states are averaged. Both maps are trained; per keypoint the surer one is the prediction.
     """
 
+    single: HeatmapHead
+    context: int
+    onward: Recurrence
+    backward_: Recurrence
+    predictor: "Surer"
+
     def __init__(self, single: HeatmapHead, channels: int, num_keypoints: int, upsamplings: int, context: int) -> None:
         super().__init__()
         self.single, self.context = single, context

@@ -30,6 +30,13 @@ class DEKRDecoder:
     the offsets; in the score maps too where keypoints snap to peaks, and in those of unique points.
     """
 
+    animals: Animals
+    stride: float
+    threshold: float
+    overlap: float
+    snap: float
+    shortest: float
+
     def __init__(self, animals: Animals, stride: float, config: DEKRConfig) -> None:
         self.animals, self.stride = animals, stride
         self.threshold, self.overlap = config.threshold, config.overlap

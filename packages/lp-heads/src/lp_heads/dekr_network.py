@@ -101,6 +101,9 @@ class DEKRHead(nn.Module):
     All keypoints' branches are one convolution with a group for each.
     """
 
+    target_generator: TargetGenerator
+    predictor: Predictor
+
     def __init__(
         self, channels: int, shape: DEKRShape, target_generator: TargetGenerator, predictor: Predictor
     ) -> None:

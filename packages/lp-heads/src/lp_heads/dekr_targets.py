@@ -25,6 +25,14 @@ class DEKRTargets:
     that are not visible. Where animals overlap, the one with the smaller box has the cell.
     """
 
+    animals: Animals
+    image_size: Size
+    stride: float
+    background: float
+    radius: float
+    sigma: float
+    centre_sigma: float
+
     def __init__(self, animals: Animals, image_size: Size, stride: float, radius: float, background: float) -> None:
         self.animals, self.image_size, self.stride, self.background = animals, image_size, stride, background
         self.radius = max(radius / stride, 1.0)

@@ -29,6 +29,9 @@ class GatedAttention(nn.Module):
         expansion: width of gate and values over that of a token.
     """
 
+    sizes: list[int]
+    norm: ScaleNorm
+
     def __init__(self, width: int, shared: int = 128, expansion: int = 2) -> None:
         super().__init__()
         self.sizes = [expansion * width, expansion * width, shared]

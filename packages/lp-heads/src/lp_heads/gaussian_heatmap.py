@@ -31,6 +31,10 @@ class GaussianHeatmap:
     half pixel.
     """
 
+    image_size: Size
+    stride: float
+    sigma: float
+
     def __init__(self, image_size: Size, stride: float, sigma: float, uniform_for_unlabeled: bool) -> None:
         self.image_size, self.stride, self.sigma = image_size, stride, sigma
         self.uniform_for_unlabeled = uniform_for_unlabeled

@@ -24,6 +24,9 @@ class HeatmapHead(nn.Module):
         upsamplings: doublings after the pixel shuffle; -1: no pixel shuffle either, maps at the features' own size.
     """
 
+    target_generator: TargetGenerator
+    predictor: Predictor
+
     def __init__(
         self,
         channels: int,

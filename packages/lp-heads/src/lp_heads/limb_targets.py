@@ -29,6 +29,11 @@ class LimbTargets:
         width: to each side of a limb, input pixels.
     """
 
+    size: Size
+    stride: float
+    width: float
+    across: int
+
     def __init__(self, image_size: Size, stride: float, edges: tuple[tuple[int, int], ...], width: float) -> None:
         self.size, self.stride, self.width = map_size(image_size, stride), stride, width
         self.edges = edges

@@ -35,6 +35,10 @@ class LocrefHead(nn.Module):
         logits: scores are logits.
     """
 
+    target_generator: "LocrefTargets"
+    predictor: "LocrefPeak"
+    logits: bool
+
     def __init__(
         self,
         channels: int,
@@ -65,6 +69,10 @@ class LocrefTargets:
         background: weight of the cells far from any keypoint in the map of a keypoint that has no label; 1: it is nowhere.
     """
 
+    maps: ScoreTargets
+    image_size: Size
+    background: float
+
     def __init__(self, maps: ScoreTargets, image_size: Size, background: float) -> None:
         self.maps, self.image_size, self.background = maps, image_size, background
 
@@ -93,6 +101,12 @@ class LocrefPeak:
         std: input pixels per unit of the offsets.
         radius: of the targets, input pixels.
     """
+
+    stride: float
+    logits: bool
+    std: float
+    sigma: float
+    spread: float
 
     def __init__(self, stride: float, *, kind: str, logits: bool, std: float, radius: float) -> None:
         self.stride, self.logits, self.std = stride, logits, std

@@ -53,6 +53,13 @@ class PAFDecoder:
     that decoding waits for the device, and cannot be exported.
     """
 
+    layout: PAFLayout
+    stride: float
+    options: PAFDecoding
+    sigma: float
+    spread: float
+    grouping: Grouping
+
     def __init__(self, layout: PAFLayout, stride: float, options: PAFDecoding) -> None:
         self.layout, self.stride, self.options = layout, stride, options
         radius = options.radius

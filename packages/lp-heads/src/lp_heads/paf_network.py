@@ -38,6 +38,10 @@ class PAFHead(nn.Module):
     """
 
     exportable = False  # its decoder groups in NumPy
+    outputs: "Outputs"
+    logits: bool
+    target_generator: TargetGenerator
+    predictor: Predictor
 
     def __init__(
         self, channels: int, layout: PAFLayout, shape: PAFShape, targets: TargetGenerator, predictor: Predictor
@@ -91,6 +95,8 @@ class Outputs(nn.Module):
 
 class Stage(nn.Module):
     """What an earlier stage found, corrected by what its neighbourhood says."""
+
+    outputs: Outputs
 
     def __init__(self, hidden: int, layout: PAFLayout) -> None:
         super().__init__()

@@ -50,6 +50,11 @@ class PAFTargets:
             for, and of a unique point without a label; 1: it is nowhere.
     """
 
+    layout: PAFLayout
+    image_size: Size
+    maps: ScoreTargets
+    limbs: LimbTargets
+
     def __init__(
         self, layout: PAFLayout, image_size: Size, maps: ScoreTargets, limbs: LimbTargets, background: float
     ) -> None:

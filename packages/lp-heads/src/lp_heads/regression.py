@@ -33,6 +33,9 @@ class KeypointOutputs:
 class RegressionHead(nn.Module):
     """Global average pooling and one linear layer, in units of the image size from its centre."""
 
+    target_generator: KeypointTargets
+    predictor: KeypointOutputs
+
     def __init__(self, channels: int, num_keypoints: int, image_size: Size) -> None:
         super().__init__()
         self.linear_layer = nn.Linear(channels, 2 * num_keypoints)

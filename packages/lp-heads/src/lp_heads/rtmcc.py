@@ -27,6 +27,7 @@ class RTMCCHead(nn.Module):
 
     target_generator: TargetGenerator
     predictor: Predictor
+    attention: GatedAttention
 
     def __init__(self, channels: int, num_keypoints: int, cells: int, bins: tuple[int, int], hidden: int) -> None:
         super().__init__()

@@ -33,6 +33,14 @@ class ScoreTargets:
         std: input pixels per unit of the offsets.
     """
 
+    size: Size
+    stride: float
+    kind: str
+    radius: float
+    std: float
+    sigma: float
+    reach: float
+
     def __init__(self, image_size: Size, stride: float, *, kind: str, radius: float, std: float) -> None:
         if radius < stride / math.sqrt(2):
             raise ConfigError(

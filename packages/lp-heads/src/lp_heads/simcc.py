@@ -20,6 +20,10 @@ BINS_PER_PIXEL, SIGMA = 2.0, 3.0  # Gaussian label smoothing of 3 input pixels, 
 class SimCCTargets:
     """A Gaussian over bins per axis; all zero, which losses pass over, where the position is not known."""
 
+    image_size: Size
+    bins_per_pixel: float
+    sigma: float
+
     def __init__(self, image_size: Size, bins_per_pixel: float, sigma: float) -> None:
         self.image_size, self.bins_per_pixel, self.sigma = image_size, bins_per_pixel, sigma
 
@@ -40,6 +44,9 @@ class SimCCTargets:
 
 class SimCCDecoder:
     """The peak of each axis to a small part of a bin; confidence is the smaller of both axes' mass at the peak."""
+
+    radius: int
+    perfect_mass: float
 
     def __init__(self, bins_per_pixel: float, sigma: float) -> None:
         self.bins_per_pixel = bins_per_pixel

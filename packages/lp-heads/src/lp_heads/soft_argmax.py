@@ -19,6 +19,10 @@ class SoftArgmax:
     perfect map has there, at most 1.
     """
 
+    stride: float
+    radius: int
+    perfect_mass: float
+
     def __init__(self, stride: float, radius: int, sigma: float) -> None:
         self.stride, self.radius = stride, radius
         self.perfect_mass = gaussian_mass(sigma, radius) ** 2

@@ -24,6 +24,8 @@ class TokenPoseHead(nn.Module):
 
     target_generator: TargetGenerator
     predictor: Predictor
+    neck: TokenPoseNeck
+    map_size: Size
 
     def __init__(self, neck: TokenPoseNeck, width: int, map_size: Size, hidden: int) -> None:
         super().__init__()

@@ -51,6 +51,8 @@ def sine_positions(size: Size, width: int) -> Float[Tensor, "places {width}"]:
 class EncoderLayer(nn.Module):
     """Self-attention and a two-layer perceptron, each after a norm and beside a short cut."""
 
+    attention_heads: int
+
     def __init__(self, shape: TransformerShape) -> None:
         super().__init__()
         self.attention_heads = shape.attention_heads

@@ -8,7 +8,7 @@ from lp_io.labels import ood_label_files, read_labels
 from lp_io.live_source import LiveSource
 from lp_io.progress import Progress
 from lp_io.resize import FrameResizer
-from lp_io.shuffles import read_shuffle
+from lp_io.shuffles import find_shuffle, read_shuffle, shuffle_images
 from lp_io.table_rows import PredictionRows
 from lp_io.tables import PredictionWriter, read_predictions, write_metric, write_predictions
 from lp_io.video_encoders import Encoder, pick_encoder
@@ -31,6 +31,7 @@ __all__ = [
     "ahead",
     "atomic_path",
     "clip_change",
+    "find_shuffle",
     "image_size",
     "ood_label_files",
     "pick_encoder",
@@ -38,6 +39,7 @@ __all__ = [
     "read_labels",
     "read_predictions",
     "read_shuffle",
+    "shuffle_images",
     "write_metric",
     "write_predictions",
 ]

@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from lp_core import DataError
+
+from lp_io.hdf_table import read_hdf_table
+from lp_io.header_table import read_header_table
 
 _NUMBER = re.compile(r"[biuf][1248]$")
 
@@ -102,3 +106,48 @@ def _rows(indices: Any) -> list[int]:
     if any(int(number) != number for number in numbers):
         raise ValueError("its rows are not whole numbers")
     return [int(number) for number in numbers if number >= 0]
+
+
+def find_shuffle(root: Path, shuffle: str) -> Path:
+    """The documentation of a shuffle: a number, of the iteration that the project's `config.yaml` names, or a file.
+
+    Raises:
+        DataError: there is none, or several of that number.
+    """
+    if not shuffle.isdigit():
+        return root / shuffle
+    folder = root / "training-datasets"
+    found = sorted(folder.glob(f"*/*/Documentation_data-*shuffle{int(shuffle)}.pickle"))
+    here = [path for path in found if path.parent.parent.name == f"iteration-{_iteration(root)}"]
+    if len(here) == 1:
+        return here[0]
+    others = here or found or sorted(folder.glob("*/*/Documentation_data-*.pickle"))
+    if not others:
+        raise DataError(f"data.split.shuffle={shuffle}: {folder} has no Documentation_data-….pickle; leave it out.")
+    names = ", ".join(path.relative_to(root).as_posix() for path in others)
+    raise DataError(f"data.split.shuffle={shuffle} stands for no single file; give one of {names}.")
+
+
+def _iteration(root: Path) -> int:
+    try:
+        return int(yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8")).get("iteration") or 0)
+    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        return 0
+
+
+def shuffle_images(path: Path) -> tuple[list[str], list[str]]:
+    """The training and the test images of a shuffle, by the merged label table that DeepLabCut keeps beside it.
+
+    Raises:
+        DataError: the table is missing, or is not of this shuffle.
+    """
+    train, test = read_shuffle(path)
+    tables = sorted([*path.parent.glob("CollectedData_*.csv"), *path.parent.glob("CollectedData_*.h5")])
+    if not tables:
+        raise DataError(
+            f"{path.parent} has no CollectedData_….csv or .h5, which says what the rows of {path.name} are."
+        )
+    table = read_hdf_table(tables[0]) if tables[0].suffix == ".h5" else read_header_table(tables[0])
+    if max([*train, *test], default=0) >= len(table.index):
+        raise DataError(f"{path} has rows that {tables[0].name} beside it lacks; they must be of the same data set.")
+    return [table.index[row] for row in train], [table.index[row] for row in test]

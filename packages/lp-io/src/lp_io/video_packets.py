@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import av
 from av.stream import Disposition
@@ -14,6 +14,11 @@ Opened: TypeAlias = tuple["av.container.InputContainer", "av.VideoStream"]
 RETRIES = 100  # places in a row that cannot be parsed, after which the file counts as ended
 
 
+TOLERANT: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+)  # 19 always is
+
+
 def open_video(path: Path, threads: int = 0) -> Opened:
     """The container and its first video stream, decoded by `threads` threads (0: as many as there are cores).
 
@@ -23,7 +28,7 @@ def open_video(path: Path, threads: int = 0) -> Opened:
     if problem := file_problem(path):
         raise DataError(problem)
     try:
-        container = av.open(str(path), metadata_errors="replace")
+        container = av.open(str(path), **TOLERANT)
     except (av.FFmpegError, OSError) as e:
         raise DataError(
             f"{path} cannot be read as a video ({e.strerror or e}); check that the file is complete."

@@ -23,8 +23,9 @@ def upright(frame: av.VideoFrame) -> str:
 
     Turns that are no multiple of 90 degrees are left alone.
     """
-    stored = next((part for part in frame.side_data if part.type.name == "DISPLAYMATRIX"), None)
-    if stored is None:
+    try:
+        stored = frame.side_data["DISPLAYMATRIX"]
+    except KeyError:
         return ""
     a, b, _, c, d = np.sign(np.frombuffer(memoryview(cast(Any, stored)), dtype=np.int32)[:5]).tolist()
     flipped = a * d - b * c < 0

@@ -27,6 +27,13 @@ class AnimalLoss(nn.Module, abc.ABC):
         animals: how the axis of keypoints is divided.
     """
 
+    loss: Loss
+    animals: Animals
+    name: str
+    needs: frozenset[str]
+    streams: frozenset[str]
+    weight: float
+
     def __init__(self, loss: Loss, animals: Animals) -> None:
         super().__init__()
         self.loss, self.animals = loss, animals

@@ -16,6 +16,9 @@ class LossFactory(nn.Module):
         losses: by name. Those that are modules have their state saved with the model.
     """
 
+    losses: dict[str, lp.Loss]
+    modules_with_state: nn.ModuleDict
+
     def __init__(self, losses: Mapping[str, lp.Loss]) -> None:
         super().__init__()
         self.losses = dict(losses)

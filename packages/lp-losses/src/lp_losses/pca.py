@@ -25,6 +25,10 @@ class PoseSubspace:
         centering: None, "mean" or "median": of each observation's own keypoints, which makes it free of position.
     """
 
+    columns: Int[np.ndarray, "groups members"]
+    keep: float
+    centering: str | None
+
     def __init__(self, columns: Int[np.ndarray, "groups members"], keep: float, centering: str | None = None) -> None:
         self.columns, self.keep, self.centering = columns, keep, centering
         self.subspace: Subspace | None = None
@@ -71,6 +75,7 @@ class PCALoss(Loss):
     columns: Tensor
     mean: Tensor
     components: Tensor
+    centering: str | None
 
     def __init__(self, name: str, space: PoseSubspace, *, epsilon: float, on_labeled: bool, log_weight: float) -> None:
         super().__init__(epsilon=epsilon, log_weight=log_weight)

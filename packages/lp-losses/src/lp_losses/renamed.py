@@ -14,6 +14,13 @@ class Renamed(nn.Module):
         keys: what the loss calls an input → what the step calls it.
     """
 
+    loss: lp.Loss
+    name: str
+    keys: dict[str, str]
+    needs: frozenset[str]
+    streams: frozenset[str]
+    weight: float
+
     def __init__(self, loss: lp.Loss, name: str, keys: dict[str, str]) -> None:
         super().__init__()
         self.loss, self.name, self.keys = loss, name, keys

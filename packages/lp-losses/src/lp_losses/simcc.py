@@ -30,6 +30,8 @@ class SimCCKL(Loss):
 
     name = "simcc_kl"
     needs = frozenset({"simcc_x_targ", "simcc_y_targ", "simcc_x_pred", "simcc_y_pred"})
+    beta: float
+    label_beta: float | None
 
     def __init__(self, *, beta: float = 1.0, label_beta: float | None = None, log_weight: float = 0.0) -> None:
         super().__init__(log_weight=log_weight)

@@ -36,6 +36,8 @@ class SummedLoss(Loss):
 
     optional: frozenset[str] = frozenset()  # inputs it takes if the step has them
     shares: Tensor
+    terms: tuple[str, ...]
+    divisor: int
 
     def __init__(self, shares: Mapping[str, float], *, reduction: str, log_weight: float) -> None:
         super().__init__(log_weight=log_weight)

@@ -29,6 +29,7 @@ class Unimodal(Loss):
     """
 
     needs = frozenset({"heatmaps_pred", "heatmaps_unimodal", "confidences", "valid"})
+    prob_threshold: float
 
     def __init__(self, name: str, *, prob_threshold: float, on_labeled: bool, log_weight: float) -> None:
         super().__init__(log_weight=log_weight)

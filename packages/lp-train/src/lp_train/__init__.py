@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from lp_train.callbacks import Drawers
     from lp_train.config import DataConfig, EvaluationConfig, SplitConfig, TrainConfig, TrainingConfig
     from lp_train.data import dataset_of
+    from lp_train.dynamic_cropping import dynamic
     from lp_train.evaluation import (
         Evaluation,
         evaluate,
@@ -35,6 +36,7 @@ _HOMES = {
     "callbacks": "Drawers",
     "config": "DataConfig EvaluationConfig SplitConfig TrainConfig TrainingConfig",
     "data": "dataset_of",
+    "dynamic_cropping": "dynamic",
     "evaluation": "Evaluation evaluate load_calibration predict_labels results_table write_video_metrics",
     "explain": "as_yaml explained schema",
     "fit": "train",
@@ -69,6 +71,7 @@ __all__ = [
     "compose",
     "dataset_of",
     "describe_subspaces",
+    "dynamic",
     "evaluate",
     "explained",
     "following",

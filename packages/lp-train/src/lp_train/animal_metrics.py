@@ -97,8 +97,8 @@ def average_precision(
     if not any(label["num_keypoints"] for label in labels):
         return AnimalPrecision(map=float("nan"), mar=float("nan"), ap={})
     images = [{"id": i + 1} for i in range(len(truth))]
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(_coco(images, labels), _coco(images, found), "keypoints")
+    with quiet():
+        evaluation = COCOeval(coco_of(images, labels), coco_of(images, found), "keypoints")
         evaluation.params.kpt_oks_sigmas = np.broadcast_to(sigma, truth.shape[2]).astype(float)
         evaluation.params.maxDets = [max(predicted.shape[1], 1)]
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, np.inf]], ["all"]
@@ -148,7 +148,13 @@ def _coco_found(predicted: Predicted, confidence: Sure) -> list[dict]:
     return found
 
 
-def _coco(images: list[dict], annotations: list[dict]) -> COCO:
+def quiet() -> contextlib.AbstractContextManager:
+    """pycocotools prints what it does."""
+    return contextlib.redirect_stdout(io.StringIO())
+
+
+def coco_of(images: list[dict], annotations: list[dict]) -> COCO:
+    """A data set of one category."""
     coco = COCO()
     coco.dataset = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "animal"}]}
     coco.createIndex()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from lp_core import Animals
 from torch import Tensor
 
@@ -22,7 +22,7 @@ def match_animals(
     mean distances. Animals without a partner keep their order in the places that are left.
     """
     points, sure = predicted.copy(), confidence.copy()
-    found, certain, truth = (_split(values, animals) for values in (predicted, confidence, labeled))
+    found, certain, truth = (apart(values, animals) for values in (predicted, confidence, labeled))
     order = _whole(match(found, truth).partner)
     points[:, : animals.owned] = np.take_along_axis(found, order[..., None, None], 1).reshape(len(points), -1, 2)
     sure[:, : animals.owned] = np.take_along_axis(certain, order[..., None], 1).reshape(len(points), -1)
@@ -42,14 +42,17 @@ def matched_keypoints(
     return torch.from_numpy(found).to(predicted)
 
 
+def apart(
+    values: Shaped[np.ndarray, "frames keypoints *rest"], animals: Animals
+) -> Shaped[np.ndarray, "frames animals parts *rest"]:
+    """Each animal's own, without the points that a frame has once."""
+    shape = (len(values), len(animals.individuals), len(animals.parts), *values.shape[2:])
+    return values[:, : animals.owned].reshape(shape)
+
+
 def with_skeleton(animals: Animals | None, skeleton: Sequence[Sequence[int]]) -> Animals | None:
     """The same animals, with pairs of numbers of parts that came from a file."""
     return dataclasses.replace(animals, skeleton=tuple((a, b) for a, b in skeleton)) if animals else None
-
-
-def _split(values: np.ndarray, animals: Animals) -> np.ndarray:
-    shape = (len(values), len(animals.individuals), len(animals.parts), *values.shape[2:])
-    return values[:, : animals.owned].reshape(shape)
 
 
 def _whole(partner: Int[np.ndarray, "frames animals"]) -> Int[np.ndarray, "frames animals"]:

@@ -48,12 +48,16 @@ class SplitConfig:
     Attributes:
         train, val: shares; the rest is the test set.
         train_frames: share (at most 1) or number (above 1) of the training frames that are used.
+        shuffle: of a DeepLabCut project, whose training and test frames are then taken: its number, or a
+            `Documentation_data-….pickle` in the project. `train` then says nothing, and `val` is a share that is taken from
+            the training frames; with val=0 all of them train, and the test frames validate, as in DeepLabCut.
     """
 
     seed: int = 0
     train: float = 0.8
     val: float = 0.1
     train_frames: float = 1.0
+    shuffle: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -253,11 +257,14 @@ class EvaluationConfig:
         pck_thresholds: shares of the labeled animal's box diagonal within which a keypoint counts as correct.
         confidence_thresholds: errors are also reported for keypoints above each of these.
         predict_videos: predict every video of the project after training.
+        dlc_compat: also what DeepLabCut reports as RMSE, with its pairs of animals, and with its `pcutoff` as `dlc_pcutoff`.
     """
 
     pck_thresholds: list[float] = field(default_factory=lambda: [0.05, 0.1])
     confidence_thresholds: list[float] = field(default_factory=lambda: [0.5, 0.9])
     predict_videos: bool = True
+    dlc_compat: bool = False
+    dlc_pcutoff: float = 0.6
 
 
 @dataclass(kw_only=True)

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 from lp_core import Animals, ConfigError, DataError, LabelSet, TrainingPoses
 from lp_core.tensors import ClipSource
-from lp_data import LabeledDataset, Split, propose_frame_size, propose_image_size, split_indices
+from lp_data import LabeledDataset, Split, propose_frame_size, propose_image_size
 from lp_io import VIDEO_SUFFIXES, read_labels
 
 from lp_train.cameras import CameraClips, read_views, videos_of_cameras
 from lp_train.config import TrainConfig
 from lp_train.poses import training_poses
+from lp_train.splits import split_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,8 @@ def load_data(config: TrainConfig, say: Callable[[str], object] = print) -> RunD
     _check_keypoints(labels)
     if chosen := complete(config, labels):
         say(chosen)
-    rule = config.data.split
     moments = len(labels) // max(len(cameras), 1)
-    split = split_indices(moments, rule.train, rule.val, rule.seed, rule.train_frames)
+    split = split_of(config.data, labels)
     if not (labels.visibility.reshape(-1, moments, labels.visibility.shape[1])[:, split.train] > 0).any():
         raise ConfigError(
             f"{labels.source}: no training frame has a labeled keypoint; label some or change data.split."

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from lp_core import ConfigError, LabelSet, PoseTable
 from lp_core.tensors import PoseModel
 from lp_data import LabeledDataset
@@ -23,15 +22,14 @@ from lp_train.cameras import joined_poses, separated
 from lp_train.config import EvaluationConfig, TrainConfig
 from lp_train.data import RunData, dataset_of, load_data
 from lp_train.device import pick_accelerator
+from lp_train.dlc_scores import DeepLabCutScores, dlc_by_split
+from lp_train.found import Found, find
 from lp_train.metrics import ErrorSummary, pck, pixel_error
-from lp_train.network import predict
 from lp_train.pose_metrics import build_metrics
 from lp_train.poses import load_poses
 from lp_train.proposals import given_for_labels, is_table
 from lp_train.rundir import RunDir
-from lp_train.unsupervised import original_keypoints
 
-BATCH = 32
 LEVELS = (0.5, 0.68, 0.9, 0.95)  # of the calibrated radii whose coverage is reported
 
 
@@ -47,6 +45,7 @@ class Evaluation:
         reliability, coverage: of the calibrated sigmas, on frames that neither trained nor calibrated; empty if there
             are too few labels to calibrate.
         animals: where there are several, how well they were found, per part of the split.
+        deeplabcut: what DeepLabCut would report, per part of the split, if `evaluation.dlc_compat` asks for it.
     """
 
     name: str
@@ -57,22 +56,18 @@ class Evaluation:
     reliability: list[ReliabilityRow] = field(default_factory=list)
     coverage: dict[float, float] = field(default_factory=dict)
     animals: dict[str, AnimalScores] = field(default_factory=dict)
+    deeplabcut: dict[str, DeepLabCutScores] = field(default_factory=dict)
 
 
 def predict_labels(
     model: PoseModel, dataset: LabeledDataset, labels: LabelSet, split: tuple[str, ...] | None
 ) -> PoseTable:
     """Keypoints of every labeled frame in original pixels; of several animals, each in the place of the labeled one."""
-    device = next(model.parameters()).device
-    keypoints = np.full((len(labels), len(labels.keypoint_names), 2), np.nan)
-    confidence = np.full(keypoints.shape[:2], np.nan)
-    with torch.inference_mode():
-        for rows in torch.arange(len(dataset)).split(BATCH):
-            batch = dataset.batch(rows.numpy()).to(device)
-            points, sure = predict(model, batch)
-            index = batch.index.cpu().numpy()
-            keypoints[index] = original_keypoints(points, batch.original_size, model.image_size).double().cpu()
-            confidence[index] = sure.double().cpu()
+    return _table(model, find(model, dataset, labels), labels, split)
+
+
+def _table(model: PoseModel, found: Found, labels: LabelSet, split: tuple[str, ...] | None) -> PoseTable:
+    keypoints, confidence = found.keypoints, found.confidence
     if labels.animals:
         keypoints, confidence = match_animals(keypoints, confidence, labels.keypoints, labels.animals)
     return PoseTable(
@@ -89,7 +84,9 @@ def predict_labels(
 def measure(
     name: str, table: PoseTable, labels: LabelSet, options: EvaluationConfig, calibration: Calibration | None
 ) -> Evaluation:
-    """All numbers of one label file; per keypoint, confidence and PCK are over frames that were not trained on."""
+    """The numbers of one label file that are the same for one animal and several; per keypoint, confidence and PCK are over
+    frames that were not trained on.
+    """
     error = pixel_error(table.keypoints, labels.keypoints)
     split = np.array(table.split or ["new"] * len(labels))
     held_out = ~np.isin(split, ["train", "unused"]) if table.split else np.ones(len(split), dtype=bool)
@@ -107,7 +104,18 @@ def measure(
         {t: pck(error[held_out], labels.keypoints[held_out], t) for t in options.pck_thresholds},
         [] if sigma is None else reliability(error[fresh], sigma),
         {} if sigma is None else coverage(error[fresh], sigma, LEVELS),
-        scores_by_split(table, labels, split),
+    )
+
+
+def _with_scores(
+    result: Evaluation, found: Found, labels: LabelSet, config: TrainConfig, split: tuple[str, ...] | None
+) -> Evaluation:
+    """`result` with what needs the poses as the network gave them."""
+    parts, options = np.array(split or ["new"] * len(labels)), config.evaluation
+    identity = bool(getattr(config.head, "identity", False))
+    deeplabcut = dlc_by_split(found, labels, parts, options.dlc_pcutoff) if options.dlc_compat else {}
+    return dataclasses.replace(
+        result, animals=scores_by_split(found, labels, parts, identity=identity), deeplabcut=deeplabcut
     )
 
 
@@ -166,6 +174,7 @@ def evaluate(
     *,
     data: RunData | None = None,
     conditions: Path | str | None = None,
+    dlc_compat: bool = False,
     say: Callable[[str], object] = print,
 ) -> list[Evaluation]:
     """Measure a trained run on its labels and on those that are for testing alone (`lp_io.ood_label_files`).
@@ -175,19 +184,23 @@ def evaluate(
     Args:
         conditions: of a conditional network, another run to propose poses than the one it was trained with, or a table of
             them for the labeled frames; files for testing alone are then left out.
+        dlc_compat: as `evaluation.dlc_compat`, whatever the run's configuration says.
     """
     files = RunDir(Path(run))
     config = load(files.config)
+    config.evaluation.dlc_compat |= dlc_compat
     data = data or load_data(config)
     told = is_table(conditions)
     model: Any = load_model(run, checkpoint, None if told else conditions)
     _same_keypoints(model, data.labels)
     model = given_for_labels(model, Path(conditions), data.labels) if told else model
     model = model.to(pick_accelerator(config.training.accelerator))
-    table = predict_labels(model, data.dataset, data.labels, data.split_names())
+    found, split = find(model, data.dataset, data.labels), data.split_names()
+    table = _table(model, found, data.labels, split)
     write_results(files, data.labels.source, table, data.labels, "")
     calibration = _calibrate(files, table, data.labels)
-    results = [measure(data.labels.source.stem, table, data.labels, config.evaluation, calibration)]
+    result = measure(data.labels.source.stem, table, data.labels, config.evaluation, calibration)
+    results = [_with_scores(result, found, data.labels, config, split)]
     for path in [] if config.data.view_names or told else ood_label_files(data.labels):
         results.append(_evaluate_new(files, config, model, data.labels, path, calibration))
     with atomic_path(files.root / "evaluation.json") as temporary:
@@ -228,9 +241,11 @@ def _evaluate_new(
     labels = read_labels(known.root, config.data.format, path.relative_to(known.root).as_posix())
     _same_keypoints(model, labels)
     dataset = dataset_of(config, labels)
-    table = predict_labels(model, dataset, labels, None)
+    found = find(model, dataset, labels)
+    table = _table(model, found, labels, None)
     write_results(files, path, table, labels, f"_{path.stem.removeprefix(known.source.stem).removeprefix('_')}")
-    return measure(path.stem, table, labels, config.evaluation, calibration)
+    result = measure(path.stem, table, labels, config.evaluation, calibration)
+    return _with_scores(result, found, labels, config, None)
 
 
 def _same_keypoints(model: PoseModel, labels: LabelSet) -> None:
@@ -250,7 +265,8 @@ def results_table(results: list[Evaluation]) -> str:
         ]
         for name, s in rows:
             lines.append(f"{name:<34}{s.count:>8}{s.mean:>9.2f}{s.percentiles[50]:>9.2f}{s.percentiles[90]:>9.2f}")
-        lines += [f"{result.name}{f' · {s}' if s != 'new' else ''}: {scores}" for s, scores in result.animals.items()]
+        for scores in (result.animals, result.deeplabcut):
+            lines += [f"{result.name}{f' · {s}' if s != 'new' else ''}: {value}" for s, value in scores.items()]
         lines += [f"{result.name} · PCK@{t:g}: {v:.1f}%" for t, v in result.pck.items()]
         if result.coverage:
             shares = ", ".join(f"{p:.0%}: {100 * share:.0f}%" for p, share in result.coverage.items())

@@ -63,7 +63,7 @@ class Tracker(pl.LightningModule):
         super().__init__()
         self.net, self.crops = net, crops
         self.losses, self.unsupervised, self.augmentation = losses, unsupervised, augmentation
-        self.schedule, self.seed = schedule, seed
+        self.schedule, self.seed, self.steps_before = schedule, seed, 0
         self.register_buffer("plateau_factor", torch.ones(()))  # lowered by the plateau schedule, saved for resuming
 
     @property
@@ -78,12 +78,15 @@ class Tracker(pl.LightningModule):
         self.pose.backbone.train(not frozen or not self.schedule.pretrained)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Dropout and drop path draw from the step's own seed."""
-        torch.manual_seed(step_seed(self.seed, self.global_step, 1))
+        """Dropout and drop path draw from the batch's own seed."""
+        number = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
+        torch.manual_seed(step_seed(self.seed, number, 1))
+        self.steps_before = self.global_step
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """The teacher follows."""
-        self.unsupervised.follow(self.pose, self.global_step)
+        """The teacher follows where the weights have changed: with accumulated batches not after each."""
+        if self.global_step > self.steps_before:
+            self.unsupervised.follow(self.pose, self.global_step)
 
     def get_representations(
         self, images: Tensor, conditions: Float[Tensor, "batch keypoints 2"] | None = None

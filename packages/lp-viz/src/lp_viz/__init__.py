@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from lp_viz.colors import keypoint_colors
     from lp_viz.curves import error_plot, learning_curves
     from lp_viz.draw import draw_pose
-    from lp_viz.grids import heatmaps_grid, labels_grid
+    from lp_viz.grids import heatmaps_grid, labels_grid, limbs_grid
     from lp_viz.reliability import reliability_figure
     from lp_viz.style import PoseStyle, RenderOptions, SlowMotion
     from lp_viz.subspace import subspace_figure
@@ -27,6 +27,7 @@ _HOMES = {
     "keypoint_colors": "colors",
     "labels_grid": "grids",
     "learning_curves": "curves",
+    "limbs_grid": "grids",
     "reliability_figure": "reliability",
     "render_video": "video",
     "render_views": "video",
@@ -44,6 +45,7 @@ __all__ = [
     "keypoint_colors",
     "labels_grid",
     "learning_curves",
+    "limbs_grid",
     "reliability_figure",
     "render_video",
     "render_views",

@@ -54,6 +54,24 @@ def heatmaps_grid(
     return tiled(tiles)
 
 
+def limbs_grid(
+    images: UInt8[np.ndarray, "images height width 3"],
+    fields: Float[np.ndarray, "images two_per_limb h w"],
+    titles: Sequence[str] = (),
+) -> UInt8[np.ndarray, "rows columns 3"]:
+    """Each image, darkened, under its part affinity fields: the hue is the direction of the strongest limb, red to the right,
+    yellow-green down, cyan to the left, violet up; the brightness its strength.
+
+    Args:
+        fields: for each limb the x and the y of a vector of length 1 at most, one after the other.
+    """
+    tiles = []
+    for number, image in enumerate(images):
+        tile, _ = _enlarged(image)
+        tiles.append(_titled(_pointing(tile, fields[number]), titles, number))
+    return tiled(tiles)
+
+
 def tiled(tiles: Sequence[Image]) -> Resized:
     """Tiles of one size in a grid that is about as wide as high."""
     if not tiles:
@@ -95,6 +113,19 @@ def _glowing(tile: Image, maps: Float[np.ndarray, "keypoints h w"]) -> Image:
             glow = np.maximum(glow, share.clip(0, 1)[..., None] * np.array(color, np.float32))
     strength = glow.max(-1, keepdims=True) / 255
     return (tile * 0.6 * (1 - strength) + glow).clip(0, 255).round().astype(np.uint8)
+
+
+def _pointing(tile: Image, fields: Float[np.ndarray, "two_per_limb h w"]) -> Image:
+    height, width = tile.shape[:2]
+    vectors = fields.reshape(-1, 2, *fields.shape[1:])
+    length = np.linalg.norm(vectors, axis=1)
+    x, y = np.take_along_axis(vectors, length.argmax(0)[None, None], axis=0)[0]
+    hue = np.degrees(np.arctan2(y, x)) % 360 / 2  # OpenCV's degrees are two
+    strength = length.max(0).clip(0, 1)
+    color = np.stack([hue, np.full_like(hue, 255), 255 * strength], axis=-1).round().astype(np.uint8)
+    color = cv2.resize(cv2.cvtColor(color, cv2.COLOR_HSV2RGB), (width, height), interpolation=cv2.INTER_LINEAR)
+    strength = cv2.resize(strength.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)[..., None]
+    return (tile * 0.6 * (1 - strength) + color).clip(0, 255).round().astype(np.uint8)
 
 
 def _titled(tile: Image, titles: Sequence[str], number: int) -> Image:

@@ -61,7 +61,7 @@ def _rows(table: PoseTable) -> np.ndarray:
 def _group_facts(columns: list[tuple[str, ...]]) -> dict[str, Any]:
     names = {"names": list(LEVELS[len(columns[0])]), "type": "MultiIndex"}
     return {
-        "CLASS": "GROUP", "TITLE": "", "VERSION": "1.0",
+        "CLASS": "GROUP", "TITLE": "", "VERSION": "1.0", "pandas_version": "0.15.2",
         "pandas_type": "frame_table", "table_type": "appendable_frame", "encoding": "UTF-8", "errors": "strict",
         "levels": 1, "nan_rep": None, "data_columns": [], "index_cols": [(0, "index")], "values_cols": [BLOCK],
         "non_index_axes": [(1, columns)], "info": {1: names, "index": {}},

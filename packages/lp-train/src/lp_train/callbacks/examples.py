@@ -24,11 +24,13 @@ class Drawers:
     Attributes:
         labels: (images NHWC uint8, labels, predictions in pixels of the images) → a picture.
         heatmaps: (images NHWC uint8, maps NKHW) → a picture.
+        limbs: (images NHWC uint8, part affinity fields N(2L)HW) → a picture; for heads that give `paf_pred`.
         subspace: a subspace of the labels → a picture.
     """
 
     labels: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None
     heatmaps: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    limbs: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     subspace: Callable[[SubspaceFacts], np.ndarray] | None = None
 
 
@@ -61,10 +63,12 @@ class ExampleImages(pl.Callback):
                 keypoints, _ = predict(cast(PoseModel, pl_module.net), batch)
                 picture = self.draw.labels(_shown(batch.images), _array(batch.keypoints), _array(keypoints))
                 _add(trainer, "examples/labels (circles) and predictions (dots)", picture)
-            if self.draw.heatmaps:
-                images, maps = heatmaps(pl_module, batch)
-                if maps is not None:
-                    _add(trainer, "examples/heatmaps", self.draw.heatmaps(_shown(images), _array(maps)))
+            if self.draw.heatmaps or self.draw.limbs:
+                images, maps = network_maps(pl_module, batch)
+                drawn = {"heatmaps": (self.draw.heatmaps, "heatmaps_pred"), "limbs": (self.draw.limbs, "paf_pred")}
+                for name, (draw, key) in drawn.items():
+                    if draw and key in maps:
+                        _add(trainer, f"examples/{name}", draw(_shown(images), _array(maps[key])))
 
     def _due(self, trainer: pl.Trainer) -> bool:
         """Known from the epoch alone, so that a resumed run draws at the same ones: where another stretch has begun since
@@ -75,15 +79,14 @@ class ExampleImages(pl.Callback):
         return done // every > (done - between) // every or done + between > epochs or done <= between
 
 
-def heatmaps(tracker: Any, batch: LabeledBatch) -> tuple[Tensor, Tensor | None]:
-    """The frames, or of a top-down network as many crops of labeled animals, and their maps; None if the head has none."""
+def network_maps(tracker: Any, batch: LabeledBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    """The frames, or of a top-down network as many crops of labeled animals, and what the head gives for each."""
     frames = None
     count = len(batch)
     if tracker.crops:
         batch, frames = tracker.crops.validation(batch)
     outputs = with_heatmaps(tracker.pose, tracker.get_loss_inputs_labeled(batch, frames))
-    maps = outputs.get("heatmaps_pred")
-    return (frames or batch).images[:count], None if maps is None else maps[:count]
+    return (frames or batch).images[:count], {key: value[:count] for key, value in outputs.items()}
 
 
 def _shown(images: Tensor) -> np.ndarray:

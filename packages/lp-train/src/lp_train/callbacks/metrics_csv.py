@@ -13,16 +13,20 @@ class MetricsCSV(pl.Callback):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._rows: list[dict[str, str]] = []
+        self._rates: dict[str, str] = {}  # before the scheduler's step at the end of the epoch
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.current_epoch and self.path.exists():
             with self.path.open(newline="") as file:
                 self._rows = [row for row in csv.DictReader(file) if int(row["epoch"]) < trainer.current_epoch]
 
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._rates = {f"lr_{g['name']}": f"{g['lr']:.6g}" for g in trainer.optimizers[0].param_groups}
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         validated = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
         row = {"epoch": str(trainer.current_epoch), "step": str(trainer.global_step)}
-        row |= {f"lr_{g['name']}": f"{g['lr']:.6g}" for g in trainer.optimizers[0].param_groups}
+        row |= self._rates
         for name, value in sorted(trainer.callback_metrics.items()):
             if validated or not name.startswith("val_"):
                 row[name] = f"{float(value):.6g}"
