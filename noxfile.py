@@ -57,7 +57,7 @@ def test_environment() -> dict[str, str]:
         "LP_TEST_WEIGHTS": str(ROOT / "../shared/weights"),
         "OMP_NUM_THREADS": "1",
     }
-    checker = {"PYTHONPATH": str(ROOT / "tools")}  # tower.check; tower.check
+    checker = {"PYTHONPATH": str(ROOT / "tools")}  # tower.check, and tools beside it
     return checker | {key: os.environ.get(key, value) for key, value in defaults.items()}
 
 
