@@ -117,8 +117,9 @@ def together(session: nox.Session) -> None:
     """The meta-package brings everything; the tests in tests/ cross packages and run the command end to end."""
     install_wheel(session, "lp-kit", "pytest>=9", "pytest-xdist>=3.8", "beartype>=0.22")
     gpu = ("--ignore", "tests/gpu")
-    threads = {"OMP_NUM_THREADS": "2"}  # few files, of which the longest goes on alone
-    session.run("pytest", "-q", *PARALLEL, "tests", *gpu, *session.posargs, env=test_environment() | threads)
+    threads = {"OMP_NUM_THREADS": "2"}
+    spread = ("-n", "auto", "--dist", "worksteal")  # the longest files share little between their tests
+    session.run("pytest", "-q", *spread, "tests", *gpu, *session.posargs, env=test_environment() | threads)
 
 
 @nox.session
