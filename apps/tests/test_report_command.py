@@ -1,5 +1,7 @@
 """The report from the command line, of a run directory as small as can be."""
 
+import shutil
+
 import numpy as np
 import pytest
 from lp_apps.main import main
@@ -28,23 +30,25 @@ def test_a_report_is_written_into_the_run_and_says_what_is_missing(run, capsys):
 
 
 def test_a_comparison(run, tmp_path):
-    assert main(["report", f"runs=[{run},{run}]", f"out={tmp_path / 'c.html'}"]) == 0
+    other = shutil.copytree(run, tmp_path / "other")
+    assert main(["report", f"runs=[{run},{other}]", f"out={tmp_path / 'c.html'}"]) == 0
     assert "no clear difference" in (tmp_path / "c.html").read_text()
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "run=RUN or runs=[A,B]"),
-        (["run=a", "runs=[a,b]"], "run=RUN or runs=[A,B]"),
-        (["runs=[a,b]"], "out=FILE.html"),
-        (["runs=[a]", "out=c.html"], "at least two"),
-        (["runs=a", "out=c.html"], "list of run directories"),
-        (["run=a", "data.rot=b"], "no option data.rot"),
-        (["run=nowhere"], "nowhere is not a run directory"),
+        ([], "Either run=DIR or runs=[DIR,DIR]"),
+        (["run=run", "runs=[run,other]"], "Either run=DIR or runs=[DIR,DIR]"),
+        (["runs=[run,other]"], "out=FILE.html"),
+        (["runs=[run]", "out=c.html"], "at least two"),
+        (["runs=[run,run]", "out=c.html"], "named twice"),
+        (["run=run", "data.rot=b"], "no option data.rot"),
+        (["run=nowhere"], "nowhere must be the directory of a run"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(words, message, tmp_path, monkeypatch, capsys):
+def test_what_cannot_be_is_one_sentence(words, message, run, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    shutil.copytree(run, "other")
     assert main(["report", *words]) == 2
-    assert message in capsys.readouterr().err and not list(tmp_path.iterdir())
+    assert message in capsys.readouterr().err and not list(tmp_path.rglob("*.html"))

@@ -159,9 +159,9 @@ def model_of(run: str, checkpoint: str | None = None, conditions: str | None = N
     """
     if Path(run).is_file():
         return Path(run)
-    from lp_train import is_table, load_model
+    from lp_train import load_model
 
-    proposer = None if is_table(conditions) else conditions
+    proposer = None if _is_table(conditions) else conditions
     return load_model(run, Path(checkpoint) if checkpoint else None, proposer)
 
 

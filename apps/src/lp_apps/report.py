@@ -12,9 +12,9 @@ FILE is RUN/report.html if not given.
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
 from lp_core import ConfigError
 
+from lp_apps.lists import run_folders
 from lp_apps.options import parse
 
 
@@ -35,24 +35,11 @@ def run(words: list[str]) -> None:
     options = parse(words, Options)
     if unknown := sorted(set(options.data_options) - {"root"}):
         raise ConfigError(f"There is no option data.{unknown[0]}; lpose report takes data.root=DIRECTORY.")
-    if (options.run is None) == (options.runs is None):
-        raise ConfigError("Either run=RUN or runs=[A,B] must be given.")
-    root = options.data_options.get("root")
-    if options.run is not None:
-        out = Path(options.out or Path(options.run) / "report.html")
-        notes = write_report(options.run, out, root)
-    else:
-        if options.out is None:
-            raise ConfigError("out=FILE.html must be given with runs=[…].")
-        out = Path(options.out)
-        notes = write_comparison(_several(options.runs or ""), out, root)
+    folders, root = list(run_folders(options.run, options.runs).values()), options.data_options.get("root")
+    if options.runs is not None and options.out is None:
+        raise ConfigError("out=FILE.html must be given with runs=[…].")
+    out = Path(options.out or folders[0] / "report.html")
+    notes = write_comparison(folders, out, root) if options.runs is not None else write_report(folders[0], out, root)
     for note in dict.fromkeys(notes):
         print(f"note    {note}")
     print(f"report  {out} ({out.stat().st_size / 1e6:.1f} MB)")
-
-
-def _several(text: str) -> list[str]:
-    values = yaml.safe_load(text)
-    if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
-        raise ConfigError(f"runs={text} must be a list of run directories, such as runs=[runs/first,runs/second].")
-    return values

@@ -1,4 +1,3 @@
-import io
 from importlib.util import find_spec
 
 import pytest
@@ -119,21 +118,12 @@ class Looks(Repeats):
 
 
 @pytest.mark.skipif(not find_spec("onnxruntime") or not find_spec("onnxscript"), reason="needs onnxruntime, onnxscript")
-def test_both_networks_are_exported_as_one():
-    import onnxruntime
-
+def test_both_networks_are_exported_as_one(run_exported):
     model = net(Shifted(), Looks())
     images = torch.randint(0, 256, (4, 3, *SIZE), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     with torch.no_grad():
         expected = model(images)
-        program = torch.onnx.export(
-            model, (images[:2],), dynamo=True, verbose=False, opset_version=20,
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-        )  # fmt: skip
-    file = io.BytesIO()
-    program.save(file)  # pyright: ignore
-    session = onnxruntime.InferenceSession(file.getvalue())
-    found = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    found = run_exported(model, images)
     assert expected[0].isfinite().sum() == 4 * 4 * 2
     for one, two in zip(expected, found, strict=True):
         assert torch.allclose(one, torch.from_numpy(two), atol=2e-2, equal_nan=True)

@@ -1,4 +1,3 @@
-import io
 from importlib.util import find_spec
 
 import pytest
@@ -167,20 +166,11 @@ def test_names_and_sizes_are_those_of_a_pose_model():
 
 
 @pytest.mark.skipif(not find_spec("onnxruntime") or not find_spec("onnxscript"), reason="needs onnxruntime, onnxscript")
-def test_an_exported_network_gives_the_same():
-    import onnxruntime
-
+def test_an_exported_network_gives_the_same(run_exported):
     model, images = untrained(), frames(4)
     with torch.no_grad():
         expected = model(images)
-        program = torch.onnx.export(
-            model, (images[:2],), dynamo=True, verbose=False, opset_version=20,
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-        )  # fmt: skip
-    file = io.BytesIO()
-    program.save(file)  # pyright: ignore
-    session = onnxruntime.InferenceSession(file.getvalue())
-    found = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+    found = run_exported(model, images)
     assert expected[0].isfinite().any()
     for one, two in zip(expected, found, strict=True):
         assert torch.allclose(one, torch.from_numpy(two), atol=2e-2, equal_nan=True)

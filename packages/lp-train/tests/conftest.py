@@ -1,7 +1,10 @@
 """A small project and quick settings."""
 
+import copy
+
 import numpy as np
 import pytest
+from lp_train import Drawers, train
 from PIL import Image
 
 SETTINGS = [
@@ -9,6 +12,28 @@ SETTINGS = [
     "training.batch_size=4", "training.accelerator=cpu", "training.precision=float32", "training.check_val_every_n_epoch=1",
     "data.split.train=0.7", "data.split.val=0.2",
 ]  # fmt: skip
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def killed():
+    """Trains until example pictures have been drawn so many times; what is on the disk then is what a kill leaves."""
+
+    def until(config, drawn):
+        times = iter(range(drawn + 1))
+
+        def draw(*_):
+            if next(times) == drawn:
+                raise Killed
+            return np.zeros((8, 8, 3), np.uint8)
+
+        with pytest.raises(Killed):
+            train(copy.deepcopy(config), draw=Drawers(labels=draw), say=lambda *_: None)
+
+    return until
 
 
 @pytest.fixture

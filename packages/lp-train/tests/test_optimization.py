@@ -1,14 +1,12 @@
 """Steps, rates and snapshots: gradients of several batches, schedules against torch's own, and which checkpoints stay."""
 
-import copy
 import csv
 import dataclasses
 
-import numpy as np
 import pytest
 import torch
 from lp_core import ConfigError
-from lp_train import Drawers, RunDir, compose, train
+from lp_train import RunDir, compose, train
 from lp_train.callbacks.checkpoints import snapshots
 from lp_train.optimization import Schedule
 from torch.optim import SGD
@@ -57,25 +55,14 @@ def test_two_half_batches_make_the_step_of_a_whole_one(overrides, tmp_path):
     assert losses_of(runs[4]) == pytest.approx(losses_of(runs[1]), rel=1e-6)
 
 
-def test_resuming_between_unequal_steps_is_exact(overrides, tmp_path):
+def test_resuming_between_unequal_steps_is_exact(overrides, tmp_path, killed):
     """Four batches an epoch, three to a step: the last step of an epoch is of one. Killed after one of three epochs."""
     words = [*overrides, "training.accumulate_batches=3", "backbone.drop_path=0.2", "training.max_epochs=3"]
     words += ["training.resume_interval_s=0", "training.ema_decay=0.9"]
     whole = train(compose([*words, f"out={tmp_path / 'whole'}"]), say=silent)
     config = compose([*words, "training.resume=true"])
 
-    class Killed(Exception):
-        pass
-
-    epochs = iter(range(10))
-
-    def stop(*_):
-        if next(epochs) == 1:
-            raise Killed
-        return np.zeros((8, 8, 3), np.uint8)
-
-    with pytest.raises(Killed):
-        train(copy.deepcopy(config), draw=Drawers(labels=stop), say=silent)
+    killed(config, drawn=1)
     one, two = last(whole), last(train(config, say=silent))
     assert one["global_step"] == two["global_step"] == 6
     assert all(torch.equal(one["state_dict"][k], two["state_dict"][k]) for k in one["state_dict"])

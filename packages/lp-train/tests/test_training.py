@@ -11,7 +11,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from lp_core import ConfigError, DataError
-from lp_train import Drawers, RunDir, compose, evaluate, load_model, train
+from lp_train import RunDir, compose, evaluate, load_model, train
 from lp_train.build import build_schedule, build_tracker
 from lp_train.callbacks.plateau import Plateau
 from lp_train.callbacks.progress import clock
@@ -70,27 +70,13 @@ def test_it_learns_and_writes_what_the_reference_writes(overrides, project):
         ["training.schedule=plateau", "training.patience=1", "backbone.drop_path=0.2"],
     ],
 )
-def test_a_resumed_run_ends_in_the_same_weights(overrides, tmp_path, extra):
+def test_a_resumed_run_ends_in_the_same_weights(overrides, tmp_path, killed, extra):
     """Interrupted after two of five epochs, with augmentation and a shuffled order: bit-equal."""
     words = [*overrides, *extra, "training.resume_interval_s=0"]
     whole = train(compose([*words, "training.max_epochs=5", f"out={tmp_path / 'whole'}"]), say=silent)
     config = compose([*words, "training.max_epochs=5", "training.resume=true"])
 
-    class Killed(Exception):
-        pass
-
-    epochs = iter(range(10))
-
-    def stop(*_):
-        if next(epochs) == 2:
-            raise Killed
-
-    with pytest.raises(Killed):
-        train(
-            copy.deepcopy(config),
-            draw=Drawers(labels=lambda *a: (stop(), np.zeros((8, 8, 3), np.uint8))[1]),
-            say=silent,
-        )
+    killed(config, drawn=2)
     run = train(config, say=silent)
     one, two = weights(whole), weights(run)
     assert one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)

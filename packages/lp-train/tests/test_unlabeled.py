@@ -11,7 +11,7 @@ from lp_core import ConfigError, TrainingPoses, losses, metrics
 from lp_core.tensors import Clip
 from lp_data import batch_rows
 from lp_io import VideoWriter, read_predictions
-from lp_train import Drawers, RunDir, compose, evaluate, streams, train, write_video_metrics
+from lp_train import RunDir, compose, evaluate, streams, train, write_video_metrics
 from lp_train.build import build_tracker
 from lp_train.data import load_data
 from lp_train.pose_metrics import build_metrics
@@ -59,27 +59,13 @@ def state(run):
 
 
 @pytest.mark.parametrize("extra", [[ALL], ["losses=[temporal,pca_singleview]", "head=heatmap_mhcrnn"]])
-def test_a_resumed_run_ends_in_the_same_weights(words, tmp_path, extra):
+def test_a_resumed_run_ends_in_the_same_weights(words, tmp_path, killed, extra):
     """Killed after two of four epochs; clips, augmentation, annealing, teacher and subspaces are as they would have been."""
     words = [*words, *extra, "training.resume_interval_s=0", "training.max_epochs=4"]
     whole = train(compose([*words, f"out={tmp_path / 'whole'}"]), say=silent)
     config = compose([*words, "training.resume=true"])
 
-    class Killed(Exception):
-        pass
-
-    epochs = iter(range(10))
-
-    def stop(*_):
-        if next(epochs) == 2:
-            raise Killed
-
-    with pytest.raises(Killed):
-        train(
-            copy.deepcopy(config),
-            draw=Drawers(labels=lambda *_: (stop(), np.zeros((8, 8, 3), np.uint8))[1]),
-            say=silent,
-        )
+    killed(config, drawn=2)
     one, two = state(whole), state(train(config, say=silent))
     assert one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
     assert any("pca_singleview.components" in key for key in one)

@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 from lp_core import DataError, PoseTable
+from lp_io import read_metric
 from lp_viz.report.about import readable
 from lp_viz.report.bootstrap import Interval, frame_weights, mean_interval, median_interval, weighted_medians
 from lp_viz.report.chart import UNITS, Axis, path_of
@@ -16,7 +17,6 @@ from lp_viz.report.markup import Markup, join, tag
 from lp_viz.report.moments import APART, jumps, worst_moments
 from lp_viz.report.pairs import paired
 from lp_viz.report.run import Labeled, Run
-from lp_viz.report.tables import read_metric
 
 
 def half(interval: Interval) -> float:

@@ -6,6 +6,7 @@ from lp_io.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, atomic_path
 from lp_io.images import image_size, read_image
 from lp_io.labels import ood_label_files, read_labels
 from lp_io.live_source import LiveSource
+from lp_io.metric_tables import MetricTable, read_metric
 from lp_io.progress import Progress
 from lp_io.resize import FrameResizer
 from lp_io.shuffles import find_shuffle, read_shuffle, shuffle_images
@@ -23,6 +24,7 @@ __all__ = [
     "Encoder",
     "FrameResizer",
     "LiveSource",
+    "MetricTable",
     "PredictionRows",
     "PredictionWriter",
     "Progress",
@@ -37,6 +39,7 @@ __all__ = [
     "pick_encoder",
     "read_image",
     "read_labels",
+    "read_metric",
     "read_predictions",
     "read_shuffle",
     "shuffle_images",

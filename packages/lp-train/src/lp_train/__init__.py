@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lp_train.lp_config import translate
     from lp_train.models import available_detectors, available_models
     from lp_train.network import PoseNet
-    from lp_train.proposals import following, given_for_labels, given_for_video, is_table, is_waiting
+    from lp_train.proposals import following, given_for_labels, given_for_video, is_waiting
     from lp_train.rundir import RunDir
     from lp_train.subspaces import describe_subspaces
     from lp_train.tensorboard import log_results
@@ -44,7 +44,7 @@ _HOMES = {
     "lp_config": "translate",
     "models": "available_detectors available_models",
     "network": "PoseNet",
-    "proposals": "following given_for_labels given_for_video is_table is_waiting",
+    "proposals": "following given_for_labels given_for_video is_waiting",
     "rundir": "RunDir",
     "subspaces": "describe_subspaces",
     "tensorboard": "log_results",
@@ -78,7 +78,6 @@ __all__ = [
     "given_for_labels",
     "given_for_video",
     "is_foreign_run",
-    "is_table",
     "is_waiting",
     "load",
     "load_calibration",

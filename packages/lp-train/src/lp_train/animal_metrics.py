@@ -69,7 +69,7 @@ class AnimalPrecision:
     """Mean average precision and recall in percent, as COCO defines them; NaN if nothing is labeled.
 
     Attributes:
-        map, mar: mean over OKS thresholds .50, .55, …, .95.
+        map, mar: mean over thresholds .50, .55, …, .95 of OKS, or of boxes' overlap (intersection over union).
         ap: by threshold.
     """
 
@@ -96,11 +96,28 @@ def average_precision(
     labels, found = _coco_labels(truth, margin), _coco_found(predicted, confidence)
     if not any(label["num_keypoints"] for label in labels):
         return AnimalPrecision(map=float("nan"), mar=float("nan"), ap={})
-    images = [{"id": i + 1} for i in range(len(truth))]
+    sigmas = np.broadcast_to(sigma, truth.shape[2]).astype(float)
+    return coco_precision(len(truth), labels, found, predicted.shape[1], sigmas)
+
+
+def coco_precision(
+    frames: int, labels: list[dict], found: list[dict], most: int, sigmas: Float[np.ndarray, " parts"] | None = None
+) -> AnimalPrecision:
+    """By pycocotools, of animals of any size.
+
+    Args:
+        frames: how many; annotations count them from 1.
+        most: animals found in a frame at most.
+        sigmas: of the parts, for the similarity of keypoints; boxes are compared if not given.
+    """
+    images = [{"id": i + 1} for i in range(frames)]
     with quiet():
-        evaluation = COCOeval(coco_of(images, labels), coco_of(images, found), "keypoints")
-        evaluation.params.kpt_oks_sigmas = np.broadcast_to(sigma, truth.shape[2]).astype(float)
-        evaluation.params.maxDets = [max(predicted.shape[1], 1)]
+        evaluation = COCOeval(
+            coco_of(images, labels), coco_of(images, found), "bbox" if sigmas is None else "keypoints"
+        )
+        if sigmas is not None:
+            evaluation.params.kpt_oks_sigmas = sigmas
+        evaluation.params.maxDets = [max(most, 1)]
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, np.inf]], ["all"]
         evaluation.evaluate()
         evaluation.accumulate()

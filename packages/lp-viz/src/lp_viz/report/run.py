@@ -9,9 +9,7 @@ import numpy as np
 import yaml
 from jaxtyping import Float
 from lp_core import DataError, PoseTable
-from lp_io import read_predictions
-
-from lp_viz.report.tables import read_metric
+from lp_io import read_metric, read_predictions
 
 PARTS = ("train", "validation", "test", "new", "unused")
 KNOWN = ("validation", "test", "new")  # frames that the network was not trained on

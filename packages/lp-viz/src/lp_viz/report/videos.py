@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 from lp_core import DataError, PoseTable
-from lp_io import read_predictions
+from lp_io import read_metric, read_predictions
 
 from lp_viz.report.moments import jumps
 from lp_viz.report.run import Run
-from lp_viz.report.tables import read_metric
 
 METRICS = {"pca_singleview_error": "singleview", "pca_multiview_error": "multiview"}
 Values = Float[np.ndarray, "frames keypoints"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 from lp_core import DataError, PoseTable
-from lp_io import read_predictions
+from lp_io import read_metric, read_predictions
 
 Values = Float[np.ndarray, "frames keypoints"]
 CRITERIA = {  # name: what the table of suggestions calls it
@@ -56,7 +56,7 @@ def evidence_of(video: Path, predictions: Path, members: Sequence[Path] = (), en
     for name, metric in METRICS.items():
         path = predictions.with_name(f"{predictions.stem}_{metric}.csv")
         if path.exists():
-            found = read_metric(path, table)
+            found = metric_of(path, table)
             values[name] = _in_and_out(found) if name == "temporal" else found
     if members:
         values["ensemble"] = spread([table, *(read_predictions(member) for member in members)], [predictions, *members])
@@ -65,20 +65,18 @@ def evidence_of(video: Path, predictions: Path, members: Sequence[Path] = (), en
     return Evidence(video, table, {name: values[name] for name in CRITERIA if name in values})
 
 
-def read_metric(path: Path, table: PoseTable) -> Values:
+def metric_of(path: Path, table: PoseTable) -> Values:
     """A metric table of the same frames and keypoints as `table`.
 
     Raises:
         DataError: it is of others.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        head, *rows = list(csv.reader(file)) or [[]]
-    names, count = list(table.keypoint_names), len(table.keypoint_names)
-    if head[1 : count + 1] != names or len(rows) != len(table.index):
+    found = read_metric(path)
+    if found.names != table.keypoint_names or len(found.index) != len(table.index):
         raise DataError(
             f"{path} is not of the same frames and keypoints as the predictions; delete it, and predict again."
         )
-    return np.array([[float(cell) if cell else np.nan for cell in row[1 : count + 1]] for row in rows])
+    return found.values
 
 
 def spread(tables: Sequence[PoseTable], paths: Sequence[Path]) -> Values:

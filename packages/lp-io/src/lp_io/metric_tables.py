@@ -1,4 +1,4 @@
-"""Tables of metrics: one number per frame and keypoint."""
+"""Tables of metrics: one number per frame and keypoint, as `write_metric` writes them."""
 
 import csv
 from array import array
@@ -12,7 +12,7 @@ from lp_core import DataError
 
 @dataclass(frozen=True, slots=True)
 class MetricTable:
-    """What `lp_io.write_metric` wrote; NaN is an empty cell, `split` None where there was no column `set`."""
+    """NaN is an empty cell, `split` None where there was no column `set`."""
 
     names: tuple[str, ...]
     index: tuple[str, ...]
