@@ -63,9 +63,10 @@ def test_environment() -> dict[str, str]:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style and format."""
+    """Style and format, and that every name is defined."""
     session.install("ruff>=0.14", "--quiet")
     session.run("ruff", "check")
+    session.run("python", "tools/names.py")
     session.run("ruff", "format", "--check")
 
 

@@ -161,19 +161,19 @@ def model_of(run: str, checkpoint: str | None = None, conditions: str | None = N
         return Path(run)
     from lp_train import load_model
 
-    proposer = None if _is_table(conditions) else conditions
+    proposer = None if _table_of(conditions) else conditions
     return load_model(run, Path(checkpoint) if checkpoint else None, proposer)
 
 
-def _given(options: Options) -> Path | None:
-    """The table of conditions, if it is one."""
-    path = Path(options.conditions or "")
+def _table_of(conditions: str | None) -> Path | None:
+    """The table that the conditions are, if they are one."""
+    path = Path(conditions or "")
     return path if path.suffix.lower() == ".csv" else None
 
 
 def _check_conditions(options: Options, videos: int, others: int) -> None:
     """Raise `ConfigError` if what is asked for needs one video, or frames in order."""
-    table, many = _given(options), options.workers > 1 or bool(options.cluster)
+    table, many = _table_of(options.conditions), options.workers > 1 or bool(options.cluster)
     if options.dynamic_options and not options.dynamic:
         raise ConfigError(f"dynamic.{next(iter(options.dynamic_options))} needs dynamic=true.")
     if options.dynamic and (many or others or options.runtime not in ("auto", "torch") or options.conditions):
@@ -196,7 +196,7 @@ def _check_conditions(options: Options, videos: int, others: int) -> None:
 
 def _for_videos(model: "PoseModel | Path", videos: dict[Path, Path], options: Options) -> Any:
     """The network, told what it is to look for if it is not to find out by itself."""
-    table = _given(options)
+    table = _table_of(options.conditions)
     if options.dynamic:
         from lp_train import dynamic
 
