@@ -189,7 +189,7 @@ def alone(session: nox.Session, package: str) -> None:
 @nox.session
 def api(session: nox.Session) -> None:
     """The public names are those of packages/*/api.txt; who changes them tells users in changes/."""
-    session.install("griffelib>=2.4,<3", "pytest>=9", "--quiet")
+    session.install("griffelib>=2.4,<3", "pytest>=9", "ruff>=0.14", "--quiet")
     session.run("python", "tools/api.py", *session.posargs)
     session.run("pytest", "-q", "-p", "no:cacheprovider", "tools/tests")
 
