@@ -7,7 +7,7 @@ from lp_core.testing.detector import DetectorContract
 from lp_detectors.boxes import overlap
 from lp_detectors.centers_targets import cells, encode
 from torch import Tensor, nn
-from torchvision.models import detection
+from torchvision.models import detection, get_model_weights
 
 BARE = {"pretrained": False, "threshold": 0.0}
 TORCHVISION = ["ssdlite", "fasterrcnn_mobilenet_v3_large_fpn", "fasterrcnn_resnet50_fpn_v2"]
@@ -167,6 +167,43 @@ def test_a_file_of_all_coco_classes_becomes_one_class(name: str, tmp_path: Path)
     torch.save(net.model.state_dict(), tmp_path / "ours.pth")
     again = detectors.make(name, weights=str(tmp_path / "ours.pth")).build(image_size=(64, 64), animals=2)
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in net.state_dict().items())
+
+
+def test_kinds_are_those_boxes_of_the_untrained_network_that_torchvision_calls_so(tmp_path: Path):
+    torch.manual_seed(0)
+    full = detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=91)
+    full = full.eval().requires_grad_(False)
+    torch.save(full.state_dict(), tmp_path / "coco.pth")
+    full.score_thresh, full.nms_thresh, full.detections_per_img = 0.0, 0.5, 300
+    images = torch.randint(0, 256, (1, 3, 320, 320), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    truth = full(images / 255)[0]
+    names = get_model_weights(NETWORKS["ssdlite"]).DEFAULT.meta["categories"]  # pyright: ignore[reportAttributeAccessIssue]
+    kinds = [int(k) for k in truth["labels"].unique() if names[int(k)] != "N/A"][:2]
+    wanted = torch.isin(truth["labels"], torch.tensor(kinds))
+    count = int(wanted.sum())
+    assert 0 < count < 300
+
+    options = {
+        "weights": str(tmp_path / "coco.pth"),
+        "threshold": 0.0,
+        "overlap": 0.5,
+        "kinds": [names[k] for k in kinds],
+    }
+    net = detectors.make("ssdlite", **options).build(image_size=(320, 320), animals=count + 1)
+    boxes, scores = net.train()(images)  # training changes nothing
+    assert int((scores > 0).sum()) == count
+    assert torch.allclose(scores[0, :count], truth["scores"][wanted], atol=1e-5)
+    apart = (boxes[0, :count, None] - (truth["boxes"][wanted] - 0.5)).abs().amax(-1)  # equal scores may be exchanged
+    assert apart.amin(0).max() < 1e-2 and apart.amin(1).max() < 1e-2
+    assert not any(p.requires_grad for p in net.parameters()) and net.loss(images.float(), boxes) == 0
+
+
+def test_kinds_that_cannot_be_are_said():
+    with pytest.raises(ConfigError, match="'persn' is no class of COCO; did you mean 'person'"):
+        detectors.make("ssdlite", kinds=["persn"], pretrained=False).build(image_size=(64, 64), animals=2)
+    bare = detectors.make("ssdlite", kinds=["person"], pretrained=False).build(image_size=(64, 64), animals=2)
+    with pytest.raises(ConfigError, match=r"leave out detector\.pretrained=false"):
+        bare.loss(*scene(1, (64, 64)))
 
 
 def test_frozen_batch_norm_stays_frozen():

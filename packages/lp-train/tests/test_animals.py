@@ -22,6 +22,7 @@ from lp_train.animals import match_animals
 from lp_train.build import build_tracker
 from lp_train.data import load_data
 from lp_train.streams import TrainBatch
+from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
 MICE = Animals(individuals=("a", "b", "c"), parts=("nose", "tail"), unique=("corner",))
 HEADS = [
@@ -86,6 +87,23 @@ def test_train_evaluate_and_load(words, project, tmp_path):
         found, again = one(frames), two(frames)
     assert found[0].shape == (2, 12, 2)
     assert all(torch.equal(a.nan_to_num(-1), b.nan_to_num(-1)) for a, b in zip(found, again, strict=True))
+
+
+def test_a_detector_as_it_is_stays_so_and_a_run_is_loaded_without_its_file(project, tmp_path):
+    torch.manual_seed(0)
+    file = tmp_path / "coco.pth"
+    coco = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=91)
+    torch.save(coco.state_dict(), file)
+    config = compose([
+        f"data.root={project}", f"out={tmp_path / 'run'}", "backbone=resnet18", "backbone.pretrained=false",
+        "data.image_size=[96,128]", "data.crop_size=[64,64]", "training.max_epochs=1", "training.batch_size=4",
+        "detector=ssdlite", f"detector.weights={file}", "detector.kinds=[dog]",
+        "training.example_images=false",
+    ])  # fmt: skip
+    root = train(config, say=lambda _: None)
+    file.unlink()
+    state = load_model(root).detector.state_dict()
+    assert all(torch.equal(state[f"model.{name}"], value) for name, value in coco.state_dict().items())
 
 
 @pytest.mark.parametrize("name", [name for name in available_models() if not name.startswith("top_down")])

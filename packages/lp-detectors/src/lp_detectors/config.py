@@ -1,6 +1,6 @@
 """The choice of a detector. Light to import."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from lp_core import ConfigError, DetectorConfig, Size
@@ -55,6 +55,8 @@ class TorchvisionConfig(DetectorConfig):
     Attributes:
         pretrained: start from torchvision's COCO weights, downloaded once.
         weights: file to start from instead: a state dict of the COCO network, or of one trained here.
+        kinds: COCO's names of what to find, [person] or [cat,dog]. The detector is then used as COCO's weights have it, and
+            not trained. Not given: it is trained on the boxes of the labeled keypoints.
         freeze_norm: batch norm keeps its statistics, scale and shift; not given: if it starts from weights.
         threshold: boxes of a lower score are left out.
         overlap: of two boxes that overlap by more (intersection over union) the worse is left out.
@@ -64,6 +66,7 @@ class TorchvisionConfig(DetectorConfig):
 
     pretrained: bool = True
     weights: str | None = None
+    kinds: list[str] = field(default_factory=list)
     freeze_norm: bool | None = None
     threshold: float = 0.1
     overlap: float = 0.6
@@ -76,11 +79,13 @@ class TorchvisionConfig(DetectorConfig):
         """The network for images of `image_size` (height, width) with at most so many animals.
 
         Raises:
-            ConfigError: the weights cannot be had or do not fit.
+            ConfigError: the weights cannot be had or do not fit, or a kind is none of COCO's.
         """
-        from lp_detectors.torchvision_detector import TorchvisionDetector
-        from lp_detectors.torchvision_weights import constructed
+        from lp_detectors.torchvision_detector import KindsDetector, TorchvisionDetector
+        from lp_detectors.torchvision_weights import constructed, of_all_kinds
 
+        if self.kinds:
+            return KindsDetector(*of_all_kinds(self), animals, started=self.pretrained or self.weights is not None)
         frozen = self.pretrained or self.weights is not None if self.freeze_norm is None else self.freeze_norm
         return TorchvisionDetector(constructed(self, animals), animals, freeze_norm=frozen)
 

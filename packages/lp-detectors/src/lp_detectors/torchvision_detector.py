@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped, UInt8
+from lp_core import ConfigError
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torchvision.models.detection.image_list import ImageList
@@ -83,10 +84,14 @@ class TorchvisionDetector(nn.Module):
     ) -> tuple[Float[Tensor, "batch animals 4"], Float[Tensor, "batch animals"]]:
         """RGB frames → boxes in input pixels, best first, and scores; NaN and 0 where fewer were found."""
         with _steered(self.model, training=False):
-            found = self.model(images)
+            found = self.chosen(self.model(images))
         boxes = nn.utils.rnn.pad_sequence([f["boxes"] for f in found], batch_first=True).float()
         scores = nn.utils.rnn.pad_sequence([f["scores"] for f in found], batch_first=True).float()
         return best(boxes - HALF, scores, self.animals)
+
+    def chosen(self, found: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
+        """What of torchvision's findings, frame by frame, counts."""
+        return found
 
     def loss(
         self, images: Float[Tensor, "batch 3 height width"], boxes: Float[Tensor, "batch animals 4"]
@@ -108,6 +113,51 @@ class TorchvisionDetector(nn.Module):
 
     def _norms(self) -> list[_BatchNorm]:
         return [m for m in self.modules() if isinstance(m, _BatchNorm)]
+
+
+class KindsDetector(TorchvisionDetector):
+    """A torchvision detector of all COCO classes as it is: boxes of some kinds count, nothing is trained.
+
+    Args:
+        model: one of torchvision's, with COCO's classes.
+        kinds: numbers of the classes.
+        animals: boxes per frame, at most.
+        started: the model has COCO's weights already; else it must be given them before anything is trained beside it.
+    """
+
+    def __init__(self, model: Any, kinds: list[int], animals: int, *, started: bool) -> None:
+        super().__init__(model, animals, freeze_norm=True)
+        self.kinds, self.started = kinds, started
+        self.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "KindsDetector":
+        """Stays as at prediction."""
+        super().train(False)
+        return self
+
+    def chosen(self, found: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
+        """Boxes of the kinds."""
+        kinds = torch.tensor(self.kinds)
+        kept = [torch.isin(f["labels"], kinds.to(f["labels"].device)) for f in found]
+        return [
+            {"boxes": f["boxes"][k], "scores": f["scores"][k], "labels": f["labels"][k]}
+            for f, k in zip(found, kept, strict=True)
+        ]
+
+    def loss(
+        self, images: Float[Tensor, "batch 3 height width"], boxes: Float[Tensor, "batch animals 4"]
+    ) -> Float[Tensor, ""]:
+        """Nothing is learned: 0.
+
+        Raises:
+            ConfigError: it has no weights that could have learned anything before.
+        """
+        if not self.started:
+            raise ConfigError(
+                "detector.kinds takes the detector as COCO's weights have it; leave out detector.pretrained=false, or set "
+                "detector.weights=FILE."
+            )
+        return images.new_zeros(())
 
 
 @contextmanager

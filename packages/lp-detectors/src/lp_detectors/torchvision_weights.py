@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lp_core import ConfigError
+from lp_core import ConfigError, nearest
 from torch import Tensor, nn
 from torchvision.models import detection, get_model_weights
 
@@ -14,7 +14,9 @@ from lp_detectors.config import TorchvisionConfig
 State = dict[str, Tensor]
 COCO_CLASSES = 91
 ANIMALS = tuple(range(16, 26))  # COCO's numbers of bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe
+BACKGROUND = "__background__"
 CANDIDATES = 4  # boxes kept for each animal
+OF_ALL_KINDS = 300  # boxes kept where most may be of other kinds
 FEW = {
     "rpn_post_nms_top_n_test": 300,
     "box_batch_size_per_image": 128,
@@ -28,17 +30,39 @@ def constructed(config: TorchvisionConfig, animals: int) -> nn.Module:
     Raises:
         ConfigError: the weights cannot be had or do not fit.
     """
-    kept = CANDIDATES * animals
+    model = _network(config, classes=2, kept=CANDIDATES * animals)
+    _start(model, config)
+    return model
+
+
+def of_all_kinds(config: TorchvisionConfig) -> tuple[nn.Module, list[int]]:
+    """The network of `config` for all of COCO's classes, and which of them are the `kinds`.
+
+    Raises:
+        ConfigError: a name is none of COCO's, or the weights cannot be had or do not fit.
+    """
+    names = get_model_weights(config.network).DEFAULT.meta["categories"]  # pyright: ignore[reportAttributeAccessIssue]
+    unknown = [kind for kind in config.kinds if kind not in names or kind == BACKGROUND]
+    if unknown:
+        raise ConfigError(f"detector.kinds: {unknown[0]!r} is no class of COCO{nearest(unknown[0], names)}.")
+    model = _network(config, classes=COCO_CLASSES, kept=OF_ALL_KINDS)
+    _start(model, config)
+    return model, [names.index(kind) for kind in config.kinds]
+
+
+def _network(config: TorchvisionConfig, *, classes: int, kept: int) -> nn.Module:
     limits = {"score_thresh": config.threshold, "nms_thresh": config.overlap, "detections_per_img": kept}
     if config.network.startswith("fasterrcnn"):
         limits = {f"box_{key}": value for key, value in limits.items()} | FEW
     build: Any = getattr(detection, config.network)
-    model = build(weights=None, weights_backbone=None, num_classes=2, progress=False, **limits)
+    return build(weights=None, weights_backbone=None, num_classes=classes, progress=False, **limits)
+
+
+def _start(model: nn.Module, config: TorchvisionConfig) -> None:
     if config.weights is not None:
         _load(model, _read(config.weights), f"detector.weights={config.weights}")
     elif config.pretrained:
         _load(model, _fetched(config.network), f"torchvision's file of {config.network}")
-    return model
 
 
 def one_class(state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> State:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TypeGuard
+from typing import TypeGuard, TypeVar
 
 import torch
 from lp_backbones.conditional import ConditionalConfig
@@ -36,6 +36,7 @@ from lp_train.rundir import RunDir
 from lp_train.tracker import Tracker
 from lp_train.unsupervised import Anneal, Unsupervised
 
+P = TypeVar("P")
 FROZEN_SHARE = 1 / 15  # of the epochs, for pretrained backbones: the reference's 20 of 300
 
 
@@ -205,8 +206,7 @@ def load_model(
         return load_foreign(run, checkpoint)
     files = RunDir(Path(run))
     config = load(files.config)
-    if hasattr(config.backbone, "pretrained"):  # the checkpoint has every weight: fetch none
-        config.backbone = dataclasses.replace(config.backbone, pretrained=False, weights=None)
+    config.backbone, config.detector = _bare(config.backbone), _bare(config.detector)
     path = checkpoint or files.best()
     state = torch.load(path, map_location="cpu", weights_only=True)
     try:
@@ -220,6 +220,12 @@ def load_model(
         raise ConfigError(f"{path} does not fit {files.config}: {str(e).splitlines()[0]}") from e
     _proposing(net, conditions, files)
     return net.eval()
+
+
+def _bare(part: P) -> P:
+    """Without the weights that it started from: the checkpoint has every weight."""
+    changes = {"pretrained": False, "weights": None}
+    return dataclasses.replace(part, **changes) if hasattr(part, "pretrained") else part  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def _proposing(net: PoseNet | TopDownNet, conditions: Path | str | None, files: RunDir) -> None:
