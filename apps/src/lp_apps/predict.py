@@ -19,7 +19,7 @@ Interrupted or killed, the same command goes on where it was.
   tracker=skeleton       of several animals: also VIDEO_tracks.csv, where each has columns of its own throughout (see
                          lpose track), by skeleton, ellipse or box; none for none. For networks that are told poses
                          also ctd: those of a frame are what is looked for in the next one; its options are
-                         tracker.every=10, pause=5 (frames between two searches for animals, always or while one is
+                         tracker.every=3, pause=5 (frames between two searches for animals, always or while one is
                          missing), new, min_confidence and duplicate
   dynamic=false          true: of one animal, only the part of a frame round the last pose is looked at, which is faster
                          where it is small in a large frame, and less exact; its options

@@ -28,7 +28,7 @@ class FollowOptions:
         duplicate: of two animals that are more alike the less sure one is lost.
     """
 
-    every: int = 10
+    every: int = 3
     pause: int = 5
     new: float = 0.25
     min_confidence: float = 0.1
