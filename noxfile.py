@@ -22,6 +22,7 @@ READERS = {  # what users read our files with
     "lp-train": ("jsonschema>=4.25",),
     "lp-viz": ("sleap-io>=0.9.2,<0.10",),
 }
+BROWSER = "selenium>=4.51"  # drives the Chromium of the machine
 PARALLEL = ("-n", "auto", "--dist", "loadfile")  # a file's tests share what they have trained
 nox.options.default_venv_backend = "uv"
 nox.options.sessions = ["lint", "types", "contracts", "api", "wheels", "tests", "together", "docs"]
@@ -115,12 +116,15 @@ def tests(session: nox.Session, package: str) -> None:
 
 @nox.session(requires=["wheels"])
 def together(session: nox.Session) -> None:
-    """The meta-package brings everything; the tests in tests/ cross packages and run the command end to end."""
-    install_wheel(session, "lp-kit", "pytest>=9", "pytest-xdist>=3.8", "beartype>=0.22")
+    """The meta-package brings everything; the tests in tests/ cross packages and run the command end to end.
+
+    Those of the review page run where there is a Chromium, and say what is missing where there is none.
+    """
+    install_wheel(session, "lp-kit", "pytest>=9", "pytest-xdist>=3.8", "beartype>=0.22", BROWSER)
     gpu = ("--ignore", "tests/gpu")
     threads = {"OMP_NUM_THREADS": "2"}
     spread = ("-n", "auto", "--dist", "worksteal")  # the longest files share little between their tests
-    session.run("pytest", "-q", *spread, "tests", *gpu, *session.posargs, env=test_environment() | threads)
+    session.run("pytest", "-q", "-rs", *spread, "tests", *gpu, *session.posargs, env=test_environment() | threads)
 
 
 @nox.session
@@ -130,7 +134,7 @@ def browser(session: nox.Session) -> None:
         session.run("apt-get", "update", "-q", external=True)
         session.run("apt-get", "install", "-y", "-q", "chromium", "chromium-driver", external=True)
     synced(session)
-    session.install("selenium>=4.51", "--quiet")
+    session.install(BROWSER, "--quiet")
     session.run("pytest", "-q", "tests/browser", *session.posargs, env=test_environment())
 
 

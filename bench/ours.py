@@ -70,6 +70,53 @@ def stages(run: str, video: str, runtime: str, precision: str, threads: int) -> 
     return asdict(speed) | {"of_floor": speed.of_floor}
 
 
+def as_deeplabcut(
+    run: str, video: str, size: int, frames: int, runtime: str, precision: str, threads: int
+) -> dict[str, Any]:
+    """Frames/s and processor time of the first frames, with a model of DeepLabCut whose configuration resizes."""
+    from lp_infer import PredictOptions, Runner
+    from lp_infer.chunks import ChunkLog
+    from lp_infer.video import about, open_video, predict_spans, write_table
+
+    options = PredictOptions(runtime=runtime, precision=precision, device="cpu", threads=threads)
+    runner = Runner.of(_resizing(run, size, threads), options)
+    with open_video(runner, video) as reader:
+        runner.runtime.start(reader.clip(0, runner.batch_size))[0]()
+    with tempfile.TemporaryDirectory() as folder:
+        busy, start = time.process_time(), time.perf_counter()
+        with open_video(runner, video) as reader:
+            log = ChunkLog(Path(folder) / "v.csv", about(runner, reader), len(runner.keypoint_names))
+            predict_spans(runner, reader, log, [range(frames)])
+            write_table(log, runner)
+        seconds, busy = time.perf_counter() - start, time.process_time() - busy
+    return {"fps": frames / seconds, "ms": 1000 * busy / frames}
+
+
+def frames_as_deeplabcut(run: str, video: str, size: int, count: int, file: str) -> dict[str, Any]:
+    """The first frames of a video → `file`; their keypoints in its pixels → FILE.ours.npy."""
+    import numpy as np
+    from lp_infer import PredictOptions, Runner
+    from lp_io import VideoReader
+
+    with VideoReader(video, (size, size)) as reader:
+        frames = reader.clip(0, count)
+    np.save(file, frames)
+    points, sure = Runner.of(_resizing(run, size, 1), PredictOptions(runtime="torch", device="cpu")).stills(frames)
+    np.save(f"{file}.ours.npy", np.concatenate([points, sure[..., None]], axis=-1))
+    return {"frames": count}
+
+
+def _resizing(run: str, size: int, threads: int) -> Any:
+    """DeepLabCut's network for frames of one size: its `resize`, whose pixels are counted from the corner."""
+    import torch
+    from lp_train import load_model
+
+    torch.set_num_threads(threads)
+    model: Any = load_model(run)
+    model.any_size, model.corner_pixels, model.image_size = False, True, (size, size)
+    return model
+
+
 def large_video(out: str, frames: int) -> dict[str, Any]:
     """A video of 1280 × 1024 pixels, H.264, 30 frames/s: a moving texture with noise, which does not decode for nothing."""
     import numpy as np

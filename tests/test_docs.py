@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 from lp_apps import main as command
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +41,9 @@ def test_getting_started(run_pages, tmp_path):
         "as-lightning-pose/CollectedData.csv",
     ):
         assert (tmp_path / name).exists(), name
+    page = {"frame": np.zeros((70, 90, 3), np.uint8), "timestamp": 0.5}
+    exec((ROOT / "docs/prediction.md").read_text().partition("```python\n")[2].partition("```")[0], page)
+    assert page["pose"].keypoints.shape == (16, 2) and page["pose"].timestamp == 0.5
 
 
 def test_every_command_the_readme_names_exists(commands):

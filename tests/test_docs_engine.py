@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from lp_core import REGISTRIES, ConfigError, backbones
+from lp_core import REGISTRIES, ConfigError, TrainingPoses, backbones
+from lp_core.testing.augmentation import AugmentationContract
 from lp_core.testing.backbone import BackboneContract
+from lp_core.testing.label_format import LabelFormatContract
 from lp_core.testing.loss import LossContract
 from lp_data.scene import SceneOptions, make_demo
-from lp_io import VideoWriter, read_predictions
+from lp_io import VideoWriter, read_labels, read_predictions
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -54,13 +57,20 @@ def run_python(tmp_path, monkeypatch):
     return run
 
 
+def given(test):
+    """What a test is called with: nothing, or each value of its one parameter."""
+    marks = [mark for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
+    return [{mark.args[0]: value} for mark in marks for value in mark.args[1]] or [{}]
+
+
 def run_suite(suite):
     """All tests of a contract's subclass; how many there were that were not skipped."""
     count = 0
     for name in dir(suite):
         if name.startswith("test_"):
             try:
-                getattr(suite(), name)()
+                for words in given(getattr(suite, name)):
+                    getattr(suite(), name)(**words)
             except pytest.skip.Exception:
                 continue
             count += 1
@@ -163,8 +173,72 @@ def test_add_a_model(run_python, demo):
     assert float(logged["train_temporal_weight"]) > 0 and np.isfinite(float(logged["train_heatmap_kl_loss"]))
 
 
-@pytest.mark.parametrize("page", ["add-a-loss", "add-a-model"])
+def test_add_an_augmentation(run_python, demo):
+    page = run_python("docs/add-an-augmentation.md", *RESNET10)
+    assert yaml.safe_load((page["run"] / "config.yaml").read_text())["augmentation"]["strength"] == 0.4
+    images = torch.arange(2 * 3 * 4 * 6, dtype=torch.uint8).reshape(2, 3, 4, 6)
+    points, seen = torch.tensor([[[1.0, 2.0], [torch.nan, torch.nan]]]).repeat(2, 1, 1), torch.tensor([[2, 0]] * 2)
+    draws = torch.Generator().manual_seed(3)  # the first is turned, the second not
+    out = page["Lamp"](0.0)(images, points, seen, draws)
+    assert torch.equal(out.images[0], torch.rot90(images[0].float(), 2, (1, 2)))
+    assert torch.equal(out.images[1], images[1].float())
+    assert out.keypoints[:, 0].tolist() == [[4, 1], [1, 2]] and out.keypoints[:, 1].isnan().all()
+    assert issubclass(page["TestLamp"], AugmentationContract) and run_suite(page["TestLamp"]) >= 6
+    with pytest.raises(ConfigError, match="0 or more, and less than 1"):
+        page["LampConfig"](strength=1.0)
+
+
+def as_points(project, demo):
+    """A demo's labels as the page's `points.json`, in a project of its own."""
+    labels = read_labels(demo)
+    shutil.copytree(demo / "labeled-data", project / "labeled-data")
+    content = {
+        image: {
+            name: xy.tolist() for name, xy in zip(labels.keypoint_names, points, strict=True) if np.isfinite(xy).all()
+        }
+        for image, points in zip(labels.images, labels.keypoints, strict=True)
+    }
+    (project / "points.json").write_text(json.dumps(content))
+    return labels
+
+
+def test_add_a_label_format(run_python, demo, tmp_path):
+    truth = as_points(tmp_path / "project", tmp_path / "demo/data")
+    page = run_python("docs/add-a-label-format.md", "evaluation.predict_videos=false", *RESNET10)
+    labels = page["labels"]
+    order = [labels.keypoint_names.index(name) for name in truth.keypoint_names]
+    np.testing.assert_array_equal(labels.keypoints[:, order], truth.keypoints)
+    assert yaml.safe_load((page["run"] / "config.yaml").read_text())["data"]["root"] == "project"
+    suite = page["TestPoints"]
+    assert issubclass(suite, LabelFormatContract)
+    (tmp_path / "suite").mkdir()
+    suite().project(tmp_path / "suite")
+    suite().test_values(tmp_path / "suite")
+    suite().test_a_missing_file_is_one_sentence(tmp_path / "suite")
+
+
+def test_port_a_loss(run_python, demo):
+    page = run_python("docs/port.md", *VIDEO, *RESNET10)
+    logged = last_row(page["run"] / "metrics.csv")
+    assert float(logged["train_limbs_weight"]) == pytest.approx(0.5 * np.exp(-5), rel=1e-4)
+    poses = TrainingPoses(
+        keypoint_names=("a", "b", "c"),
+        keypoints=np.array([[[0.0, 0], [3, 4], [0, 1]], [[0, 0], [6, 8], [0, 1]], [[0, 0], [0, 7], [np.nan] * 2]]),
+    )
+    loss = page["LimbsConfig"](limbs=[["a", "b"], ["c", "a"]], epsilon=1.0).build(poses)
+    assert loss.lengths.tolist() == [7, 1]
+    points = torch.tensor([[[0.0, 0], [0, 10], [0, 1]], [[0, 0], [99, 99], [99, 0]]])
+    value, _ = loss(stage="train", keypoints_pred=points, valid=torch.tensor([True, False]))
+    assert value == pytest.approx((2 + 0) / 2)  # 3 px too long, and as it was
+    with pytest.raises(ConfigError, match="must be given"):
+        page["LimbsConfig"]().build(poses)
+
+
+PAGES = {"add-a-loss": 2, "add-a-model": 2, "add-an-augmentation": 1, "add-a-label-format": 1, "index": 1}
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_the_entry_points_of_the_pages_are_toml_of_known_groups(page):
     blocks = re.findall(r"```toml\n(.*?)```", (ROOT / f"docs/{page}.md").read_text(), re.DOTALL)
     groups = tomllib.loads("".join(blocks))["project"]["entry-points"]
-    assert set(groups) <= {registry.group for registry in REGISTRIES} and len(groups) == 2
+    assert set(groups) <= {registry.group for registry in REGISTRIES} and len(groups) == PAGES[page]

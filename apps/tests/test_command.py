@@ -93,6 +93,15 @@ def test_a_full_disk_and_an_interrupt(monkeypatch, capsys):
     assert run("plugins") == 130 and "goes on from what was finished" in capsys.readouterr().err
 
 
+def test_nobody_reads_on():
+    """`lpose config schema | head` is no error."""
+    words = [sys.executable, "-m", "lp_apps.main", "config", "schema"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.read(1)
+    process.stdout.close()
+    assert process.stderr.read() == b"" and process.wait() == 141
+
+
 def test_options_are_typed():
     options = parse(["run=R", "source=007.mp4", "batch_size=8", "overwrite=true"], Options)
     assert (options.source, options.batch_size, options.overwrite, options.out) == ("007.mp4", 8, True, None)

@@ -62,8 +62,19 @@ def test_tables_become_one(files, tmp_path, capsys):
     np.testing.assert_allclose(found[..., 3:5], np.median(members, 0))
     assert np.isfinite(found).all() and np.abs(found[..., :2] - found[..., 3:5]).max() > 0.01
     out = capsys.readouterr().out
-    assert f"3 members, {members.std(0).mean():.2f} px" in out and str(tmp_path / "out" / "v.csv") in out
+    assert (
+        f"3 members, {np.sqrt(members.var(0).sum(-1)).mean():.2f} px" in out and str(tmp_path / "out" / "v.csv") in out
+    )
     assert out.count("\n") == 1
+
+
+def test_its_table_says_as_much_about_disagreement_as_its_members(files, tmp_path):
+    from lp_viz.suggest.evidence import read_ensemble, spread
+
+    ensemble.run([f"members={listed(*files)}", f"out={tmp_path / 'out'}"])
+    tables = [read_predictions(file) for file in files]
+    found = read_ensemble(tmp_path / "out" / "v.csv", tables[0])
+    np.testing.assert_allclose(found, spread(tables, files), rtol=1e-5)
 
 
 def test_options(files, tmp_path):

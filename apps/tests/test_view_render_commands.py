@@ -67,7 +67,7 @@ def test_two_runs_two_cameras_slowly(made):
         (["run={a}", "runs=[{b}]", "source=x.mp4"], "Either run=DIR or runs=[DIR,DIR] must be given"),
         (["run={a}", "source=/nowhere.mp4"], "/nowhere.mp4 does not exist; give a video"),
         (["run=/nowhere", "source={left}"], "/nowhere/config.yaml does not exist"),
-        (["runs=[{a},{a}]", "source={left}"], "The same run is named twice"),
+        (["runs=[{a},{a}]", "source={left}"], "is named twice"),
         (["run={a}", "source={left}", "slow=best"], "slow=best must be worst, jumps or unsure"),
         (["run={a}", "source={left}", "moments=3"], "moments, seconds and slower belong to slow=worst"),
         (["run={a}", "source={left}", "encoder=fast"], "encoder=fast must be one of auto, exact, quick"),

@@ -72,7 +72,7 @@ class Page:
         """What the canvas says about the picture drawn on it."""
         return self.script("return document.getElementById('canvas')?.dataset[arguments[0]] || ''", name)
 
-    def until(self, condition, seconds=15):
+    def until(self, condition, seconds=30):
         end = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < end, self.text("status")
@@ -92,6 +92,24 @@ class Page:
         for one in reversed(held):
             chain.key_up(one)
         chain.perform()
+
+    def keys(self, keys, held):
+        """Several keys in one go, as fast as the browser takes them."""
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        chain = ActionChains(self.driver, duration=0).key_down(held)
+        for key in keys:
+            chain.send_keys(key)
+        chain.key_up(held).perform()
+
+    def editable(self, keypoint):
+        """Where a point is in the image."""
+        return self.script("return (await import('/static/view.js')).editable()[arguments[0]];", keypoint)
+
+    def idle(self):
+        """Whether all edits are answered, and shown."""
+        shown = "return (await import('/static/state.js')).S.session.version == document.getElementById('canvas').dataset.version"
+        return self.text("save").startswith("Save ") and self.script(shown)
 
     def go(self, frame):
         """Type a frame's number."""

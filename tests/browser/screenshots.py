@@ -82,7 +82,7 @@ def picture(page, out):
     """What the browser shows, as a small PNG."""
     page.driver.save_screenshot(str(out))
     with Image.open(out) as shown:
-        small = shown.convert("RGB").quantize(128)
+        small = shown.convert("RGB").quantize(256, kmeans=4)  # so that small marks keep their colours too
     small.save(out, optimize=True)
 
 

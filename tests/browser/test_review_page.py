@@ -96,6 +96,50 @@ def test_a_killed_server_keeps_what_was_not_saved(page, start, world):
     page.until(lambda: page.shown("labeled") == "no")
 
 
+def test_keys_that_are_faster_than_answers_all_count(page, start, world):
+    page.open(start(world).address)
+    page.go(9)
+    page.key(Keys.TAB)
+    before = page.editable(0)
+    page.keys([Keys.ARROW_RIGHT] * 20, Keys.ALT)
+    page.until(lambda: page.idle())
+    assert np.allclose(page.editable(0), np.add(before, (10, 0)), atol=1e-3)
+    saved(page)
+    assert np.allclose(world.pose("labeled-data/mouse/img0009.png")[0][0], np.add(before, (10, 0)), atol=1e-3)
+
+
+def test_a_server_that_is_gone_is_said(page, start, world):
+    server = start(world)
+    page.open(server.address)
+    page.go(9)
+    server.stop(signal.SIGKILL)
+    page.key("a")
+    page.until(lambda: "start lpose review again" in page.text("status"))
+    page.problems()
+
+
+def test_two_tabs_see_each_others_edits(page, start, world):
+    server = start(world)
+    page.open(server.address)
+    page.go(9)
+    first = page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    try:
+        page.open(server.address)
+        page.go(9)
+        page.drag(0, 5, 5)
+        page.driver.switch_to.window(first)
+        page.until(lambda: page.shown("labeled") == "yes")  # it asks every few seconds
+        page.drag(2, 5, -5)
+        saved(page)
+    finally:
+        page.driver.switch_to.window(page.driver.window_handles[-1])
+        page.driver.close()
+        page.driver.switch_to.window(first)
+    found = world.pose("labeled-data/mouse/img0009.png")[0]
+    assert np.allclose(found, [(24, 13), (29, 20), (19, 35)], atol=0.5 / page.scale() + 1e-3)
+
+
 def test_labeled_frames_the_furthest_first(page, start, world):
     page.open(start(world).address)
     page.key("v")

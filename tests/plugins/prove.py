@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,26 @@ def predicted() -> None:
     assert Path("plain/session0_try_metric.csv").exists()
 
 
+def several() -> None:
+    """Two animals per frame: a run in which the plugin's detector takes part, and its poses in a video."""
+    make_demo(Path("arena"), replace(SCENE, animals=2))
+    small = ("data.image_size=[96,96]", "data.crop_size=[64,64]", "training.max_epochs=2", "training.batch_size=4")
+    words = ("detector=try_detector", "detector.threshold=0", "backbone=try_backbone", *small, *LEARNING)
+    lpose("train", "data.root=arena", "out=several", *words)
+    parts = yaml.safe_load(Path("several/config.yaml").read_text())["parts"]
+    assert parts["detector"] == "try_detector", parts
+    lpose("predict", "run=several", "source=arena/videos/session0.mp4", "out=poses")
+    table = read_predictions(Path("poses/session0.csv"))
+    assert table.animals and len(table.index) == SCENE.frames and np.isfinite(table.keypoints).any()
+
+
+def reported() -> None:
+    """The report of the run says what it is made of."""
+    lpose("report", "run=run", "out=report.html")
+    text = Path("report.html").read_text()
+    assert all(f"try_{kind}" in text for kind in ("backbone", "head", "loss")) and "<svg" in text
+
+
 def viewed() -> None:
     """The run's errors on a page, without a browser."""
     lpose("view", "run=run", "viewer=try_viewer", "viewer.out=page.html", "viewer.browser=false")
@@ -136,7 +157,7 @@ def main(folder: Path) -> None:
     steps = {
         "made, built, installed": lambda: plugins.extend(make_and_install()), "listed": listed,
         "tested": lambda: tested(plugins), "labels read": project, "trained": trained, "predicted": predicted,
-        "tracked": tracked, "viewed": viewed,
+        "tracked": tracked, "several animals": several, "reported": reported, "viewed": viewed,
     }  # fmt: skip
     began = time.perf_counter()
     for name, step in steps.items():

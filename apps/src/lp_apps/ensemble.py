@@ -99,4 +99,4 @@ def _combine(tables: list[Path], out: Path, options: Options) -> None:
         raise DataError(f"{tables[0]} holds images, not frames of a video; combine them with smooth=false.")
     smoothed = smooth(ensemble.keypoints, ensemble.noise, options.s) if options.smooth else None
     write_ensemble(out, ensemble, smoothed)
-    print(f"{len(tables)} members, {ensemble.deviation:.2f} px mean ensemble standard deviation → {out}")
+    print(f"{len(tables)} members, {ensemble.deviation:.2f} px apart in the mean → {out}")

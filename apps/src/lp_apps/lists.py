@@ -1,6 +1,6 @@
 """Options that name several things: `[a,b]`, `a,b` or one alone."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from lp_core import ConfigError, DataError
@@ -30,11 +30,12 @@ def run_folders(run: str | None, runs: str | None) -> dict[str, Path]:
     return dict(zip(short_names(folders), folders, strict=True))
 
 
-def short_names(paths: Iterable[Path]) -> list[str]:
+def short_names(paths: Sequence[Path]) -> list[str]:
     """Each path's last part, or as much of its end as makes all different."""
     parts = [path.resolve().parts for path in paths]
     if len(set(parts)) < len(parts):
-        raise ConfigError("The same run is named twice; leave one out.")
+        twice = next(path for path, part in zip(paths, parts, strict=True) if parts.count(part) > 1)
+        raise ConfigError(f"{twice} is named twice; leave one out.")
     length = 1
     while len({p[-length:] for p in parts}) < len(parts):
         length += 1

@@ -4,7 +4,8 @@ Makes a complete Python package that adds one part to lpose: code that works and
 the conformance suite of its kind, pyproject.toml with the entry point, README, licence and a workflow for GitHub. The
 tests pass the moment it is made; installed with pip, the part is found by every command. Nothing here is edited.
 
-KIND is loss, backbone, head, augmentation, clip_source, metric, runtime, label_format, table_writer, tracker or viewer.
+KIND is loss, backbone, head, detector, augmentation, clip_source, metric, runtime, label_format, table_writer, tracker
+or viewer.
 NAME is the package's, my-loss for instance; the part is then called my_loss.
 
   out=NAME         the new directory; one that exists is never touched

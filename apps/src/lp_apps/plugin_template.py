@@ -37,6 +37,7 @@ class Kind:
         does: what the example computes; ends the sentence "a part which …".
         dependencies, test_dependencies: with the version wherever it is not ours.
         use: commands, one per line.
+        options: a sentence on how options are given.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Kind:
     use: str
     dependencies: list[str]
     test_dependencies: list[str]
+    options: str = "Options are the fields of `$config` in `src/$package/$module.py`."
 
     @property
     def suite(self) -> str:
@@ -78,10 +80,12 @@ class Plugin:
     def values(self) -> dict[str, str]:
         """By their names in the templates."""
         kind = self.kind
+        places = {"config": kind.config, "package": self.package, "module": kind.module}
         return {
             "name": self.name, "package": self.package, "part": self.package, "author": self.author,
             "year": str(datetime.date.today().year), "kind": kind.name, "group": kind.group, "module": kind.module,
             "config": kind.config, "does": kind.does, "suite": kind.suite, "use": self.use,
+            "options": Template(kind.options).substitute(places),
             "dependencies": _lines(kind.dependencies), "test_dependencies": _lines(kind.test_dependencies),
         }  # fmt: skip
 

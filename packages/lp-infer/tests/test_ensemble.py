@@ -48,7 +48,7 @@ def test_median_mean_and_population_variance(count):
     np.testing.assert_allclose(ensemble.variance, keypoints.var(0))
     np.testing.assert_allclose(ensemble.confidence, confidence.mean(0))
     np.testing.assert_allclose(ensemble.noise, keypoints.var(0) / confidence.mean(0)[..., None])
-    assert ensemble.deviation == pytest.approx(keypoints.std(0).mean())
+    assert ensemble.deviation == pytest.approx(np.sqrt(keypoints.var(0).sum(-1)).mean())
     assert (ensemble.keypoint_names, ensemble.index) == (("k0", "k1", "k2"), tuple(range(60)))
 
 

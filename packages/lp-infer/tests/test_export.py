@@ -184,6 +184,9 @@ def test_int8_is_int8_where_it_should_be(export_module, model, frames, tmp_path)
     assert all(kind == np.float32 for name, kind in kinds.items() if "head" in name or "backbone.0" in name)
     runtime = export_module.CHECKS["onnx"](device="cpu", threads=1).build(out)
     assert runtime.precision == "int8" and "int8" in runtime.fingerprint
+    if "openvino" in report.parity:
+        found = export_module.CHECKS["openvino"](device="cpu", threads=1).build(out).fingerprint
+        assert found.endswith(("/bf16", "/f32")), "two machines that compute the rest otherwise are told apart"
 
 
 def test_int8_that_changes_too_much_is_not_written(export_module, model, frames, tmp_path):
@@ -248,3 +251,46 @@ def test_a_mistake_is_one_sentence(words, sentence):
 def test_words_become_options():
     given = ["threads=0", "batch_size=7", "overwrite=false", "runtime=openvino"]
     assert chosen(given) == {"batch_size": 7, "overwrite": False, "runtime": "openvino"}
+
+
+class Uneven(nn.Module):
+    """Twelve blocks with a branch each; one of them has channels of very different size, which int8 rounds badly."""
+
+    keypoint_names, image_size, model_type, blocks, bad = ("a",), (32, 32), "heatmap", 12, 7
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.branches = nn.ModuleList(nn.Conv2d(8, 8, 3, padding=1) for _ in range(self.blocks))
+        self.head = nn.Conv2d(8, 1, 1)
+        self.head.keep_float32 = True
+        with torch.no_grad():
+            self.branches[self.bad].weight[:, 1:] *= 1e-2  # one input channel rules the range of the weights …
+            self.scale = torch.ones(8).index_fill(0, torch.tensor([0]), 1e-2)[:, None, None]  # … and is itself small
+
+    def forward(self, images):
+        x = self.first(images.float() / 255).relu()
+        for number, branch in enumerate(self.branches):
+            inside = x * self.scale * 30 if number == self.bad else x
+            x = (x + branch(inside)).relu()
+        maps = self.head(x).flatten(2)
+        place = maps.softmax(-1) @ torch.arange(maps.shape[-1], device=maps.device).to(maps.dtype)
+        return torch.stack([place % 32, place / 32], -1), maps.sigmoid().amax(-1)
+
+
+def test_the_layer_that_int8_hurts_most_stays_in_float_and_sums_are_not_rounded(export_module, tmp_path):
+    import onnx
+    from lp_infer.to_onnx import to_onnx
+
+    network = Uneven().eval()
+    graph = to_onnx(network)
+    frames = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+    int8 = export_module.quantised(graph, frames, (), ["network.head"])
+    onnx.checker.check_model(int8)
+    kinds = {w.name: w.data_type for w in int8.graph.initializer if len(w.dims) == 4}
+    rounded = [name for name, kind in kinds.items() if kind == onnx.TensorProto.INT8]
+    assert len(rounded) == Uneven.blocks - 1 and not any(f"branches.{Uneven.bad}." in name for name in rounded)
+    made = {value: node.op_type for node in int8.graph.node for value in node.output}
+    sums = [node for node in int8.graph.node if node.op_type == "Add" and "Conv" in {made.get(i) for i in node.input}]
+    assert len(sums) == Uneven.blocks and not any(made.get(i) == "DequantizeLinear" for n in sums for i in n.input)

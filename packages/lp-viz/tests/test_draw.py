@@ -102,3 +102,15 @@ def test_wrong_style_is_one_sentence():
         PoseStyle(skeleton=[[0, 1, 2]])
     with pytest.raises(ConfigError, match="radius"):
         PoseStyle(radius=0.0)
+
+
+def test_no_name_hides_another_or_leaves_the_picture():
+    points = np.array([[20.0, 60.0], [22.0, 62.0], [24.0, 58.0], [155.0, 60.0]])
+    names = ("tail", "paw", "nose", "ear")
+    alone = []
+    for k in range(4):
+        hidden = np.where(np.arange(4) == k, 1.0, 0.0)
+        alone.append(ink(draw_pose(GREY, points, hidden, PoseStyle(names=True, radius=1.0), names)) > 0)
+    together = ink(draw_pose(GREY, points, np.ones(4), PoseStyle(names=True, radius=1.0), names)) > 0
+    assert together.sum() > 0.9 * sum(one.sum() for one in alone) > np.any(alone, 0).sum()  # alone they would overlap
+    assert not alone[3][:, -1].any()

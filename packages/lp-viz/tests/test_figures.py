@@ -56,6 +56,12 @@ def test_heatmaps_glow_at_their_peaks_in_their_colors():
     assert np.all(out[350, 350] == 48)
 
 
+def test_a_map_that_says_nothing_does_not_hide_the_picture():
+    images = np.full((1, 384, 384, 3), 80, np.uint8)
+    flat = np.full((1, 2, 48, 48), 1 / 48**2) * np.random.default_rng(0).uniform(0.99, 1.01, (1, 2, 48, 48))
+    assert np.abs(heatmaps_grid(images, flat).astype(int) - 48).max() < 8
+
+
 def test_metrics_by_epoch(tmp_path):
     (tmp_path / "metrics.csv").write_text(METRICS)
     series = read_metrics(tmp_path / "metrics.csv")

@@ -168,11 +168,11 @@ def test_an_ensembles_spread(tmp_path):
     heads = [["scorer", *["e"] * 5], ["bodyparts", *["nose"] * 5], ["coords", *coords]]
     path = tmp_path / "mouse.csv"
     path.write_text(
-        "\n".join(",".join(r) for r in [*heads, ["0", "1", "2", ".5", "4", "12"], ["1", "1", "2", ".5", "", ""]])
+        "\n".join(",".join(r) for r in [*heads, ["0", "1", "2", ".5", "18", "32"], ["1", "1", "2", ".5", "", ""]])
     )
     found = Predictions.read(path, ["mouse"], 2, None)
     assert found.names == ["confidence", "ensemble_spread"]
-    assert np.allclose(found.series("ensemble_spread", None), [8**0.5, np.nan], equal_nan=True)
+    assert np.allclose(found.series("ensemble_spread", None), [5, np.nan], equal_nan=True)
     assert poses_of(path, read_numbers(path)).keypoints[0].tolist() == [[1, 2]]
 
 

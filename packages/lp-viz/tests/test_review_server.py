@@ -208,7 +208,15 @@ def test_requests_are_checked_and_bounded(page):
     for body in WRONG:
         status, answer = page.post("/api/edit", body)
         assert status == 400 and answer["error"], body
-    for body in ("", "[]", "1", "{", '{"image": 0, "keypoint": 0, "visibility": 2, "x": NaN, "y": 1}', b"\xff"):
+    for body in (
+        "",
+        "[]",
+        "1",
+        "{",
+        '{"image": 0, "keypoint": 0, "visibility": 2, "x": NaN, "y": 1}',
+        b"\xff",
+        "[" * 16_000,
+    ):
         assert page.post("/api/edit", body, Content_Type="application/json")[0] == 400, body
     good = {"image": 0, "keypoint": 0, "visibility": 2, "x": 1, "y": 1}
     assert page.post("/api/edit", json.dumps(good), Content_Type="text/plain")[0] == 400

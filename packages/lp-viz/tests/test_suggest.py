@@ -1,6 +1,7 @@
 """Which frames are suggested: scores, choice and files, on small videos whose bad frames are known."""
 
 import csv
+import dataclasses
 from itertools import combinations
 from pathlib import Path
 from statistics import NormalDist
@@ -138,6 +139,13 @@ def test_the_greedy_choice_against_the_best_there_is():
         assert novelty[0] == pytest.approx(1 - covered[rows[0]])
 
 
+def test_when_all_is_covered_the_hardest_follow():
+    hard = np.array([0.1, 0.9, 0.2, 0.8, 0.7])
+    candidates = Candidates(np.zeros(5, int), np.arange(5), hard, np.array([True, True, True, True, False]))
+    rows, _ = choose(candidates, np.eye(5), np.full(5, 0.95), [3], [1])
+    assert rows == [1, 3, 2]
+
+
 def test_equal_frames_are_as_similar_as_can_be():
     rng = np.random.default_rng(0)
     some = Material(rng.random((30, 4, 5)).astype(np.float32), rng.random((30, 6)))
@@ -157,6 +165,17 @@ def test_suggestions_are_the_bad_frames_of_both_videos(evidence):
         assert a.evidence is not b.evidence or abs(a.frame - b.frame) >= 5
     assert any("unsure" in s.why or "jumps" in s.why for s in chosen)
     assert places(chosen) == places(suggest(evidence, labeled_frames([]), 6, min_gap=5))
+
+
+def test_videos_get_their_share_of_frames_times_mean_rank(evidence):
+    worse = dataclasses.replace(evidence[1], values={k: v + 1 for k, v in evidence[1].values.items()})
+    pair = [evidence[0], worse]
+    total = np.concatenate([own.total for own in score(pair)])
+    rank = (total[:, None] >= total).mean(1)
+    expected = 8 * rank[:FRAMES].sum() / rank.sum()
+    assert expected < 3
+    found = [s.evidence.video.stem for s in suggest(pair, labeled_frames([]), 8, min_gap=1)]
+    assert len(found) == 8 and abs(found.count("one") - expected) <= 0.5
 
 
 def test_labeled_frames_and_their_neighbours_are_never_suggested(evidence, tmp_path):

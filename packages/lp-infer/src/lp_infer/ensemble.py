@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from lp_core import DataError, PoseTable
 from lp_io import atomic_path
+from lp_io.spread import spread_of_variance
 
 from lp_infer.smoothing import Smoothed, nan_median
 
@@ -44,9 +45,10 @@ class Ensemble:
 
     @property
     def deviation(self) -> float:
-        """Mean standard deviation of an axis over the members, in pixels; NaN if no keypoint has two members."""
-        known = self.variance[np.isfinite(self.variance)]
-        return float(np.sqrt(known).mean()) if known.size else float("nan")
+        """How far the members are apart in the mean (`lp_io.spread`), in pixels; NaN if no keypoint has two members."""
+        spread = spread_of_variance(self.variance)
+        known = spread[np.isfinite(spread)]
+        return float(known.mean()) if known.size else float("nan")
 
     @property
     def noise(self) -> Float[np.ndarray, "frames keypoints 2"]:

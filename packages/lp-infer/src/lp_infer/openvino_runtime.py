@@ -11,7 +11,7 @@ from lp_infer.exported import read_exported
 from lp_infer.exported_runtime import ExportedRuntime
 from lp_infer.runtimes import OpenVinoConfig, check_precision
 
-HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "int8": "f32"}  # for int8: of the rest
+HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 NEEDS = {"float32": "FP32", "bfloat16": "BF16", "float16": "FP16", "int8": "INT8"}
 
 
@@ -30,10 +30,14 @@ class OpenVinoRuntime(ExportedRuntime):
         own = exported.description.precision
         precision = check_precision(config.precision, (own, "bfloat16", "float16") if own == "float32" else (own,))
         place = _place(core, config.device)
-        if NEEDS[precision] not in core.get_property(place, "OPTIMIZATION_CAPABILITIES"):
+        known = core.get_property(place, "OPTIMIZATION_CAPABILITIES")
+        if NEEDS[precision] not in known:
             raise ConfigError(f"precision={precision} is not known to this machine's {place}; choose auto.")
         super().__init__(exported, config, place.lower().replace(".", ":"), precision)
-        settings = {"INFERENCE_PRECISION_HINT": HINTS[precision], "PERFORMANCE_HINT": "LATENCY"}
+        hint = HINTS.get(precision) or ("bf16" if "BF16" in known else "f32")  # for int8: what computes the rest
+        if precision not in HINTS:
+            self.fingerprint += f"/{hint}"
+        settings = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"}
         if config.threads and place == "CPU":
             settings["INFERENCE_NUM_THREADS"] = str(config.threads)
         try:

@@ -1,24 +1,28 @@
 """Convolutions and matrix products of an ONNX graph in int8, with ranges measured on real frames.
 
-Each is put between QuantizeLinear and DequantizeLinear, which ONNX Runtime, TensorRT and OpenVINO all run in int8: weights
-per channel in -127–127, activations per tensor in 0–255. What decides between neighbouring pixels stays in float: the
-first convolution, which sees the frames themselves, and everything from the first layer of a submodule marked
-`keep_float32` (the head) on.
+What each of them reads is put between QuantizeLinear and DequantizeLinear, which ONNX Runtime, TensorRT and OpenVINO all
+run in int8: weights per channel in -127–127, activations per tensor in 0–255. Their results, and sums of these, stay
+float: a residual network would round the same values again and again. So do the first convolution, which sees the frames
+themselves, everything from the first layer of a submodule marked `keep_float32` (the head) on, and the few layers that
+turn out to make much of the error (`lp_infer.int8_error`).
 """
 
+import copy
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import UInt8
 from lp_core import ConfigError
 
+from lp_infer.int8_error import in_float, without_worst
+
 PRODUCTS = ("Conv", "Gemm", "MatMul")
-BETWEEN = ("Add", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Relu", "Clip")
+BOUNDS = ("Relu", "Clip")
 BATCH = 8
 
 
@@ -40,50 +44,68 @@ def quantised(
         raise ConfigError(
             "precision=int8 is made by ONNX Runtime, which is not installed; pip install 'lp-infer[onnx]'."
         )
+    after = _after(graph, kept)
+    products = _chosen(graph, after)
+    if not products:
+        raise ConfigError("precision=int8: this network has no convolution to quantise; export it as float32.")
+    feeds = list(_feeds(frames, state))
+    others = {n.name for n in graph.graph.node} - set(products)  # also what else reads what a product reads
+    everything = in_float(graph, _quantised(graph, feeds, products), others)
+    return _unbounded(without_worst(graph, everything, products, after, feeds[0]))
+
+
+def _quantised(graph: Any, feeds: Sequence[dict[str, np.ndarray]], products: Sequence[str]) -> Any:
     import onnx  # pyright: ignore[reportMissingImports]
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static  # pyright: ignore[reportMissingImports]
 
-    nodes = _chosen(graph, kept)
-    if not nodes:
-        raise ConfigError("precision=int8: this network has no convolution to quantise; export it as float32.")
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)  # it advises steps that the exporter has done
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "int8.onnx"
             quantize_static(
-                graph, path, _Frames(frames, state), quant_format=QuantFormat.QDQ, activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8, per_channel=True, nodes_to_quantize=nodes,
-                op_types_to_quantize=[*PRODUCTS, *BETWEEN],
+                copy.deepcopy(graph), path, cast(Any, _Feeds(feeds)), quant_format=QuantFormat.QDQ, per_channel=True,
+                activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, nodes_to_quantize=list(products),
+                op_types_to_quantize=list(PRODUCTS),
+                extra_options={"OpTypesToExcludeOutputQuantization": list(PRODUCTS), "QDQKeepRemovableActivations": True},
             )  # fmt: skip
             return onnx.load(path)
     finally:
         logging.disable(before)
 
 
-class _Frames:
+class _Feeds:
     """What ONNX Runtime asks for inputs until there are none."""
 
-    def __init__(self, frames: UInt8[np.ndarray, "frames height width 3"], state: tuple[int, ...]) -> None:
-        self._batches: Iterator[np.ndarray] = iter(np.split(frames, range(BATCH, len(frames), BATCH)))
-        self._more = {"state": np.zeros(state, np.float32)} if state else {}
+    def __init__(self, feeds: Sequence[dict[str, np.ndarray]]) -> None:
+        self._feeds = iter(feeds)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         """The next batch."""
-        batch = next(self._batches, None)
-        return None if batch is None else {"frames": batch, **self._more}
+        return next(self._feeds, None)
 
 
-def _chosen(graph: Any, kept: Sequence[str]) -> list[str]:
-    """Names of the nodes: products before the kept modules, except the first, and what lies between two of them."""
+def _feeds(frames: UInt8[np.ndarray, "frames height width 3"], state: tuple[int, ...]) -> Iterator[dict[str, Any]]:
+    more = {"state": np.zeros(state, np.float32)} if state else {}
+    for start in range(0, len(frames), BATCH):
+        yield {"frames": frames[start : start + BATCH], **more}
+
+
+def _after(graph: Any, kept: Sequence[str]) -> set[str]:
+    """Names of the nodes of the kept submodules and of all behind them."""
     nodes = list(graph.graph.node)
-    after = _reached(nodes, [n for n in nodes if _belongs(n, kept)])
-    products = [n for n in nodes if n.op_type in PRODUCTS and n.name not in after]
-    products = [n for n in products if not (n is products[0] and n.op_type == "Conv")]
-    behind = _reached(nodes, products)
-    before = _reached(_turned(nodes), _turned(products))
-    between = [n for n in nodes if n.op_type in BETWEEN and n.name in behind and n.name in before]
-    return [n.name for n in (*products, *between)]
+    names, values = {n.name for n in nodes if _belongs(n, kept)}, set[str]()
+    for node in nodes:
+        if node.name in names or values.intersection(node.input):
+            names.add(node.name)
+            values.update(node.output)
+    return names
+
+
+def _chosen(graph: Any, after: set[str]) -> list[str]:
+    """Names of the products before the kept modules, except the first convolution."""
+    products = [n for n in graph.graph.node if n.op_type in PRODUCTS and n.name not in after]
+    return [n.name for n in products if not (n is products[0] and n.op_type == "Conv")]
 
 
 def _belongs(node: Any, kept: Sequence[str]) -> bool:
@@ -92,22 +114,17 @@ def _belongs(node: Any, kept: Sequence[str]) -> bool:
     return any(name == module or name.startswith(f"{module}.") for name in names for module in kept)
 
 
-class _Turned:
-    """A node with its inputs and outputs exchanged."""
+def _unbounded(graph: Any) -> Any:
+    """Without Relu and Clip that a rounding to 0–255 follows: it cuts there already, and runtimes know the pair."""
+    from onnx import numpy_helper  # pyright: ignore[reportMissingImports]
 
-    def __init__(self, node: Any) -> None:
-        self.name, self.input, self.output = node.name, node.output, node.input
-
-
-def _turned(nodes: Sequence[Any]) -> list[Any]:
-    return [_Turned(node) for node in reversed(nodes)]
-
-
-def _reached(nodes: Sequence[Any], sources: Sequence[Any]) -> set[str]:
-    """Names of `sources` and of all that works on what they give; `nodes` in the order of computation."""
-    names, values = {n.name for n in sources}, set[str]()
-    for node in nodes:
-        if node.name in names or values.intersection(node.input):
-            names.add(node.name)
-            values.update(node.output)
-    return names
+    nodes = graph.graph.node
+    zeros = {w.name: int(numpy_helper.to_array(w)) for w in graph.graph.initializer if w.name.endswith("zero_point")
+             and not w.dims}  # fmt: skip
+    for node in [n for n in nodes if n.op_type in BOUNDS]:
+        readers = [n for n in nodes if node.output[0] in n.input]
+        if readers and all(n.op_type == "QuantizeLinear" and zeros.get(n.input[2]) == 0 for n in readers):
+            for reader in readers:
+                reader.input[0] = node.input[0]
+            nodes.remove(node)
+    return graph

@@ -88,7 +88,7 @@ class VideoDecoder:
         """
         self._fresh = False
         try:
-            self._container.seek(int(self._index.pts[key]), stream=self._stream, backward=True)
+            self._container.seek(self._index.shown.at(key), stream=self._stream, backward=True)
         except av.FFmpegError:
             return False
         self._frames = decoded(packets(self._container, self._stream), self._stream, trusted=False)

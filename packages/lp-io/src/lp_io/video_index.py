@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 import numpy as np
@@ -15,13 +15,14 @@ from jaxtyping import Bool, Float, Int
 from lp_core import DataError, Size
 
 from lp_io.files import atomic_path
+from lp_io.frame_times import FrameTimes, increases
 from lp_io.video_file import file_problem
 from lp_io.video_packets import decoded, open_video, packets
 from lp_io.video_rgb import shown_size, upright
 
 T = TypeVar("T")
 VARIABLE = 0.1  # share of the median frame duration by which durations may differ before the rate counts as variable
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 CHECKED = 200  # decoded frames by which the times of packets are judged where they look wrong
 RATE = 30  # frames/s of a file that does not say
 
@@ -31,34 +32,43 @@ class VideoIndex:
     """Presentation times of all frames, in order.
 
     Attributes:
-        pts: in units of the stream's time base.
+        shown: in units of the stream's time base.
         keyframes: whether decoding can start at the frame.
-        seconds: the same times in seconds.
+        base: seconds per unit.
         shape: (height, width) of the frames as they are shown.
         turn: the libavfilter filters that turn a decoded frame upright, "" if it is.
-        counted: the file's times cannot tell its frames apart; `pts` are their numbers, and frame n is the n-th that
+        counted: the file's times cannot tell its frames apart; `shown` are their numbers, and frame n is the n-th that
             the decoder gives from the beginning.
     """
 
-    pts: Int[np.ndarray, " frames"]
+    shown: FrameTimes
     keyframes: Bool[np.ndarray, " frames"]
-    seconds: Float[np.ndarray, " frames"]
+    base: float
     shape: Int[np.ndarray, "2"]
     turn: str = ""
     counted: bool = False
 
     def __len__(self) -> int:
-        return len(self.pts)
+        return len(self.shown)
 
     @property
     def size(self) -> Size:
         """(height, width) of the frames as they are shown."""
         return int(self.shape[0]), int(self.shape[1])
 
+    @property
+    def seconds(self) -> Float[np.ndarray, " frames"]:
+        """When each frame is shown, made anew each time."""
+        return self.shown.all() * self.base
+
+    @property
+    def fps(self) -> float | None:
+        """Frames per second: the inverse of the median frame duration; None for a single frame."""
+        return 1 / (self.shown.spacing()[0] * self.base) if len(self) > 1 else None
+
     def row(self, pts: int) -> int | None:
         """The number of the frame shown at `pts`."""
-        row = int(self.pts.searchsorted(pts))
-        return row if row < len(self.pts) and self.pts[row] == pts else None
+        return self.shown.find(pts)
 
     def keyframe_before(self, frame: int) -> int:
         """The last frame at or before `frame` that decoding can start at."""
@@ -69,8 +79,8 @@ class VideoIndex:
     @property
     def variable_rate(self) -> bool:
         """Whether frames are not equally spaced in time."""
-        steps = np.diff(self.seconds)
-        return bool(len(steps) and np.abs(steps - np.median(steps)).max() > VARIABLE * np.median(steps))
+        median, least, most = self.shown.spacing()
+        return max(median - least, most - median) > VARIABLE * median
 
 
 def video_index(path: Path) -> VideoIndex:
@@ -84,24 +94,28 @@ def video_index(path: Path) -> VideoIndex:
     cached = _cache_file(path)
     if cached.exists():
         try:
-            with np.load(cached, allow_pickle=False) as saved:
-                return VideoIndex(
-                    saved["pts"],
-                    saved["keyframes"],
-                    saved["seconds"],
-                    saved["shape"],
-                    str(saved["turn"]),
-                    bool(saved["counted"]),
-                )
+            return _read(cached)
         except (OSError, ValueError, KeyError, EOFError):
             cached.unlink(missing_ok=True)
     index = _build(path)
     try:
         with atomic_path(cached) as temporary, temporary.open("wb") as file:
-            np.savez(file, **{f.name: getattr(index, f.name) for f in fields(index)})
+            np.savez(file, **_plain(index))
     except (OSError, DataError):
         pass  # a cache that cannot be written costs time, nothing else
     return index
+
+
+def _plain(index: VideoIndex) -> dict[str, Any]:
+    both = (index, index.shown)
+    return {f.name: getattr(part, f.name) for part in both for f in fields(part) if f.name != "shown"}
+
+
+def _read(cached: Path) -> VideoIndex:
+    with np.load(cached, allow_pickle=False) as saved:
+        shown = FrameTimes(int(saved["first"]), int(saved["step"]), int(saved["count"]), saved["later"])
+        shape, turn, counted = saved["shape"], str(saved["turn"]), bool(saved["counted"])
+        return VideoIndex(shown, saved["keyframes"], float(saved["base"]), shape, turn, counted)
 
 
 def _cache_file(path: Path) -> Path:
@@ -120,9 +134,10 @@ def _build(path: Path) -> VideoIndex:
     if times is None:
         times = np.arange(len(keys))
         base = 1 / rate
-    order = np.argsort(times, kind="stable")
-    pts = times[order]
-    return VideoIndex(pts, keys[order], pts * base, shape, turn, counted)
+    if not increases(times):
+        order = np.argsort(times, kind="stable")
+        times, keys = times[order], keys[order]
+    return VideoIndex(FrameTimes.of(times), keys, base, shape, turn, counted)
 
 
 def _looks(path: Path) -> tuple[float, float, np.ndarray, str]:
@@ -152,9 +167,9 @@ def _packet_times(path: Path) -> tuple[np.ndarray | None, np.ndarray]:
             times.append(packet.pts)
             keys.append(packet.is_keyframe)
         reorders = bool(stream.codec_context.has_b_frames)
-    found = np.array(times, dtype=np.int64)
-    in_order = bool((np.diff(found) > 0).all())
-    if len(np.unique(found)) != len(found) or (reorders and in_order and not _shown_in_order(path)):
+    found = np.asarray(times).view(np.int64)  # without a copy
+    in_order = increases(found)
+    if not (in_order or increases(np.sort(found))) or (reorders and in_order and not _shown_in_order(path)):
         return None, np.empty(0, bool)
     return found, np.array(keys, dtype=bool)
 

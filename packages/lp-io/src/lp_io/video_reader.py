@@ -63,9 +63,7 @@ class VideoReader:
     @property
     def fps(self) -> float:
         """Frames per second: the inverse of the median frame duration."""
-        if len(self._index) > 1:
-            return float(1 / np.median(np.diff(self._index.seconds)))
-        return float(self._decoder.stream.average_rate or 30)
+        return self._index.fps or float(self._decoder.stream.average_rate or 30)
 
     @property
     def times(self) -> Float[np.ndarray, " frames"]:

@@ -49,8 +49,11 @@ class Artist:
         limbs(picture, points, alpha, self._colors, self._options.skeleton, width)
         for point, color, a in zip(points, self._colors, alpha, strict=True):
             self._mark(picture, point, color, radius, a)
-        if self._options.names and not self._thin:
-            words(picture, self._names, points, alpha, self._colors, radius)
+
+    def name(self, picture: UInt8[np.ndarray, "height width 3"], row: Row) -> None:
+        """Put the keypoints' names on `picture`, in place; on what all models have drawn."""
+        points, opacity = self._resize.forward(row[0]).tolist(), opacities(*row, self._options).tolist()
+        words(picture, self._names, points, opacity, self._colors, dot_radius(picture, self._options))
 
     def _trail(self, picture: Image, width: float) -> None:
         past = [points.tolist() for points in self._past]

@@ -14,6 +14,7 @@ Color = tuple[int, int, int]
 Image = UInt8[np.ndarray, "height width 3"]
 Point = Sequence[float] | np.ndarray  # (x, y) in pixels
 Points = Sequence[Point] | np.ndarray
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 SURE = 0.97  # opacity from which on what lies behind is not worth mixing in
 BITS = 5  # OpenCV takes coordinates as integers with this many binary digits behind the point
 EDGE: Color = (20, 20, 20)
@@ -81,9 +82,40 @@ def words(
     colors: Sequence[Color],
     radius: float,
 ) -> None:
-    """The name of each keypoint beside it, in place."""
-    for (x, y), name, color, alpha in zip(points, names, colors, opacity, strict=False):
-        word(image, name, (x + 1.6 * radius, y + radius), color, alpha)
+    """The name of each keypoint beside it, in place, where it hides no other name if there is such a place."""
+    taken: list[Box] = []
+    for point, name, color, alpha in zip(points, names, colors, opacity, strict=False):
+        if alpha > 0:
+            boxes = _beside(image, name, point, radius)
+            box = next((one for one in boxes if not any(_overlap(one, other) for other in taken)), boxes[0])
+            taken.append(box)
+            word(image, name, (box[0], box[3]), color, alpha)
+
+
+def _beside(image: Image, name: str, point: Point, radius: float) -> list[Box]:
+    """Where a name could be: right or left of its point, or there a line further down or up; inside the picture, or nowhere."""
+    x, y, (width, height) = float(point[0]), float(point[1]), extent(image, name)
+    sides, step = (x + 1.6 * radius, x - 1.6 * radius - width), 1.4 * height
+    spots = [(left, y + radius + n * step) for n in (0, 1, -1, 2, -2) for left in sides]
+    boxes = [(left, low - height, left + width, low) for left, low in spots]
+    inside = [
+        box for box in boxes if box[0] >= 0 and box[1] >= 0 and box[2] < image.shape[1] and box[3] < image.shape[0]
+    ]
+    return inside or boxes
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def extent(image: Image, text: str) -> tuple[float, float]:
+    """Width and height of a word on `image`, in pixels."""
+    width, height = cv2.getTextSize(text, FONT, _scale(image), 1)[0]
+    return width, height
+
+
+def _scale(image: Image) -> float:
+    return max(0.35, min(image.shape[:2]) / 1100)
 
 
 def dot_radius(image: Image, style: PoseStyle) -> float:
@@ -132,7 +164,7 @@ def line(image: Image, ends: Points, color: Color, width: float, opacity: float 
 
 def word(image: Image, text: str, origin: Point, color: Color, opacity: float = 1.0) -> None:
     """Text whose lower left corner is at `origin`, or left of it where there is no room, with a dark edge, in place."""
-    scale = max(0.35, min(image.shape[:2]) / 1100)
+    scale = _scale(image)
     (width, height), below = cv2.getTextSize(text, FONT, scale, 1)
     origin = min(origin[0], max(0, image.shape[1] - width - 2)), min(origin[1], image.shape[0])
 

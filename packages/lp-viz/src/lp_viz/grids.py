@@ -46,7 +46,9 @@ def heatmaps_grid(
     heatmaps: Float[np.ndarray, "images keypoints h w"],
     titles: Sequence[str] = (),
 ) -> UInt8[np.ndarray, "rows columns 3"]:
-    """Each image, darkened, under its heatmaps; each keypoint in its own colour, each map scaled to its own peak."""
+    """Each image, darkened, under its heatmaps; each keypoint in its own colour, as bright as its map's peak rises above the
+    map's median.
+    """
     tiles = []
     for number, image in enumerate(images):
         tile, _ = _enlarged(image)
@@ -109,7 +111,8 @@ def _glowing(tile: Image, maps: Float[np.ndarray, "keypoints h w"]) -> Image:
     for values, color in zip(maps, keypoint_colors(len(maps)), strict=True):
         peak = np.nanmax(values)
         if peak > 0:
-            share = cv2.resize((values / peak).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+            above = (values - np.nanmedian(values)) / peak  # a map that says nothing is flat, and does not glow
+            share = cv2.resize(above.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
             glow = np.maximum(glow, share.clip(0, 1)[..., None] * np.array(color, np.float32))
     strength = glow.max(-1, keepdims=True) / 255
     return (tile * 0.6 * (1 - strength) + glow).clip(0, 255).round().astype(np.uint8)

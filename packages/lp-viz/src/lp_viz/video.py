@@ -147,6 +147,8 @@ class _Panel:
                 if number in starts:
                     artist.forget()
                 artist.draw(frame, row)
+            if self._options.names:
+                artists[0].name(frame, each[0])
             self._signs(frame)
             yield frame
 

@@ -76,9 +76,9 @@ def against(pair: Pair, names: tuple[str, str], sources: Sources, title: str) ->
         title: of the chapter.
     """
     words = (
-        f"A is {names[0]}, B is {names[1]}. Both are measured on the same labels, and each frame, which counts by the mean error "
-        "of its labels, is compared with itself. Below 0, B is nearer to the labels. If the interval contains 0, so few frames "
-        "do not tell which is better."
+        f"Here A is {names[0]} and B is {names[1]}. Both are measured on the same labels, and each frame, which counts by the "
+        "mean error of its labels, is compared with itself. Below 0, B is nearer to the labels. If the interval contains 0, so "
+        "few frames do not tell which is better."
     )
     parts = [p for p in pair.parts() if p not in ("train", "unused")] or pair.parts()
     cards = tag(

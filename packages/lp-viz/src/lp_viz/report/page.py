@@ -18,7 +18,7 @@ from lp_viz.report.markup import Chapter, Markup, chapter, tag
 from lp_viz.report.pairs import paired
 from lp_viz.report.run import Run, read_run
 from lp_viz.report.sources import Sources
-from lp_viz.report.watching import letters, overview_of_videos, watching
+from lp_viz.report.watching import overview_of_videos, watching
 from lp_viz.report.worst import worst
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -71,11 +71,12 @@ def write_comparison(runs: Sequence[Path | str], out: Path | str, root: Path | s
 
 def _pairs(runs: Sequence[Run], sources: Sources, notes: list[str]) -> list[Chapter]:
     chapters = []
-    for letter, other in zip(letters(len(runs))[1:], runs[1:], strict=True):
+    for other in runs[1:]:
         for pair in paired(runs[0], other, notes):
-            which = " · ".join(w for w in (pair.one.suffix.removeprefix("_"), pair.one.camera) if w)
-            title = "Which is better?" if len(runs) == 2 else f"A or {letter}: which is better?"
-            chapters.append(against(pair, (runs[0].name, other.name), sources, f"{title} {which}".strip()))
+            where = pair.one.title("new") if pair.one.suffix else pair.one.camera
+            which = f"{runs[0].name} or {other.name}: which" if len(runs) > 2 else "Which"
+            title = f"{which} is better{f' on {where}' if where else ''}?"
+            chapters.append(against(pair, (runs[0].name, other.name), sources, title))
     return chapters
 
 

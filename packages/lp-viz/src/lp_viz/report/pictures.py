@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from lp_core import Resize
 
 from lp_viz.colors import pose_colors
-from lp_viz.draw import dot, line, ring, word
+from lp_viz.draw import dot, line, ring, words
 from lp_viz.report.markup import Child, Markup, tag
 
 SIDE = 520  # of the longer side, in pixels
@@ -51,12 +51,13 @@ def pose_picture(
         _labels(picture, points, truth, colors)
     for k in map(int, np.flatnonzero(np.isfinite(points).all(-1))):
         dot(picture, points[k], colors[k], RADIUS)
-    for k in (k for k in marked if np.isfinite(points[k]).all()):
+    named = [k for k in marked if np.isfinite(points[k]).all()]
+    for k in named:
         if before is not None and np.isfinite(before[k]).all():
             line(picture, np.stack([resize.forward(before)[k], points[k]]), WHITE, 0.6 * RADIUS)
         if truth is None:
             ring(picture, points[k], WHITE, 3.5 * RADIUS)
-        word(picture, names[k], points[k] + np.array([9.0, -7.0]), WHITE)
+    words(picture, [names[k] for k in named], points[named], [1.0] * len(named), [WHITE] * len(named), 2 * RADIUS)
     return picture
 
 

@@ -57,7 +57,9 @@ class Journal:
 
     def close(self) -> None:
         """Release the file."""
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
+        self._file = -1
 
     def _lock(self) -> None:
         if fcntl is None:

@@ -42,6 +42,7 @@ class LabelCsv:
             )
         self._depth = len(levels)
         self._first = next((i for i, cell in enumerate(self._rows[self._depth - 1]) if i and cell), len(self._rows[0]))
+        self._check_width()
         self._index = {self._image(row): i for i, row in enumerate(self._rows) if i >= self._depth}
         self._find_columns()
 
@@ -49,6 +50,11 @@ class LabelCsv:
     def images(self) -> list[str]:
         """In the order of the file."""
         return list(self._index)
+
+    @property
+    def missing(self) -> list[str]:
+        """Keypoints without columns."""
+        return [name for name in self._names if not {(name, "x"), (name, "y")} <= self._columns.keys()]
 
     @property
     def occluded(self) -> bool:
@@ -99,6 +105,14 @@ class LabelCsv:
         text = "".join(_line(row, self._newline) if line is None else f"{line}\n" for line, row in rows)
         put(self.path, lambda temporary: temporary.write_bytes(text.encode()), self._digest)
 
+    def _check_width(self) -> None:
+        width = len(self._rows[0])
+        if wrong := next((i for i, row in enumerate(self._rows) if len(row) != width), None):
+            raise DataError(
+                f"{self.path}: line {wrong + 1} has {len(self._rows[wrong])} cells instead of {width}; mend it, or wait until "
+                "the other program has written it."
+            )
+
     def _image(self, row: list[str]) -> str:
         return "/".join(row[: self._first]).replace("\\", "/")
 
@@ -145,7 +159,10 @@ class LabelCsv:
     def _number(self, row: list[str], name: str, coord: str) -> float:
         at = self._columns.get((name, coord))
         text = row[at].strip() if at is not None else ""
-        return float(text) if text else NAN
+        try:
+            return float(text) if text else NAN
+        except ValueError:
+            raise DataError(f"{self.path}: {text} in the row of {self._image(row)} is not a number; mend it.") from None
 
     def _put(self, at: int, name: str, coord: str, value: float | None) -> None:
         column = self._columns.get((name, coord))

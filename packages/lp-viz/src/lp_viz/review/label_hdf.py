@@ -40,6 +40,11 @@ class LabelHdf:
         """In the order of the file."""
         return list(self._index)
 
+    @property
+    def missing(self) -> list[str]:
+        """Keypoints without columns."""
+        return [name for name in self._names if not {(name, "x"), (name, "y")} <= self._where.keys()]
+
     def pose(self, image: str) -> Pose | None:
         """What the file says about `image`; None if it has no row."""
         if image not in self._index:

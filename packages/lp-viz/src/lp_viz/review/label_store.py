@@ -13,7 +13,7 @@ from lp_io.formats.ood import OOD
 from lp_io.hdf_table import KEY
 from lp_io.label_writers.frame_hdf import write_frame_hdf
 
-from lp_viz.review.folder import inside, put, put_bytes
+from lp_viz.review.folder import clear_away, inside, put, put_bytes
 from lp_viz.review.label_csv import LabelCsv, new_csv
 from lp_viz.review.label_hdf import LabelHdf
 from lp_viz.review.pose import Pose
@@ -32,6 +32,8 @@ class LabelFile(Protocol):
     def images(self) -> list[str]: ...
     @property
     def occluded(self) -> bool: ...
+    @property
+    def missing(self) -> list[str]: ...
     def pose(self, image: str) -> Pose | None: ...
     def set(self, image: str, pose: Pose) -> None: ...
     def remove(self, image: str) -> None: ...
@@ -50,6 +52,8 @@ class LabelStore:
         self.labels, self.layout, self.root = labels, layout, labels.root
         self._flat = layout != "deeplabcut"
         self._given = None if labels.source.is_dir() else labels.source
+        for folder in (self.root, *(self.root / "labeled-data").glob("*/")):
+            clear_away(folder)
 
     @property
     def keeps_occluded(self) -> bool:
@@ -70,11 +74,15 @@ class LabelStore:
         found: dict[str, Pose] = {}
         for path in self._tables():
             file = self._open(path)
+            if self._flat and file.missing:
+                raise DataError(f"{path} has no longer the keypoint {file.missing[0]}; start lpose review again.")
             found |= {image: pose for image in file.images if (pose := file.pose(image)) is not None}
         return found
 
     def write(self, poses: Mapping[str, Pose | None]) -> list[Path]:
         """Put `poses` into the files; None takes the image's row out.
+
+        Of two files of one folder the CSV, which counts, is written last: after a kill in between, both are written again.
 
         Returns:
             The files that were written.
@@ -86,14 +94,17 @@ class LabelStore:
         for image, pose in poses.items():
             groups.setdefault(self._files_of(image), {})[image] = pose
         for files, group in groups.items():
-            for path in files:
+            for path in reversed(files):
                 inside(self.root, str(path.relative_to(self.root)))
                 self._edit(path, group)
         return [path for files in groups for path in files]
 
     def _edit(self, path: Path, poses: Mapping[str, Pose | None]) -> None:
+        if not path.exists() and path.suffix == ".h5":
+            self._new_hdf(path, {image: pose for image, pose in poses.items() if pose is not None})
+            return
         if not path.exists():
-            self._make(path)
+            put_bytes(path, new_csv(self._columns(), 3))
         file = self._open(path)
         for image, pose in poses.items():
             if pose is None:
@@ -106,6 +117,7 @@ class LabelStore:
             path.unlink()  # readers refuse a table without a row; only added frames can all be taken out again
 
     def _open(self, path: Path) -> LabelFile:
+        inside(self.root, str(path.relative_to(self.root)))
         names = self.labels.keypoint_names
         return LabelHdf(path, names) if path.suffix == ".h5" else LabelCsv(path, names, self._flat)
 
@@ -131,19 +143,17 @@ class LabelStore:
         stem = folder / f"{TABLE}{self.labels.scorer}"
         return self._in_folder(folder) or (stem.with_name(f"{stem.name}.csv"), stem.with_name(f"{stem.name}.h5"))
 
-    def _make(self, path: Path) -> None:
-        """A table without rows, with the columns of all keypoints."""
+    def _columns(self) -> list[tuple[str, ...]]:
+        """Of a new table."""
         labels = self.labels
         named = named_pairs(labels.animals) if labels.animals else [(name,) for name in labels.keypoint_names]
-        columns = [(labels.scorer, *names, coord) for names in named for coord in ("x", "y")]
-        if path.suffix == ".csv":
-            put_bytes(path, new_csv(columns, 3))
-            return
-        twin = LabelCsv(path.with_suffix(".csv"), labels.keypoint_names, False)  # written first, and in the same order
-        index = [tuple(PurePosixPath(image).parts) for image in twin.images]
-        values = [[cell for point in twin.pose(image) or () for cell in point[:2]] for image in twin.images]
-        numbers = [[float("nan") if cell is None else cell for cell in row] for row in values]
-        put(path, lambda temporary: write_frame_hdf(temporary, KEY, columns, index, np.array(numbers)))
+        return [(labels.scorer, *names, coord) for names in named for coord in ("x", "y")]
+
+    def _new_hdf(self, path: Path, poses: Mapping[str, Pose]) -> None:
+        index = [tuple(PurePosixPath(image).parts) for image in poses]
+        values = [[np.nan if cell is None else cell for point in pose for cell in point[:2]] for pose in poses.values()]
+        if poses:
+            put(path, lambda temporary: write_frame_hdf(temporary, KEY, self._columns(), index, np.array(values)))
 
 
 def list_video(root: Path, video: Path, size: tuple[int, int]) -> str | None:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from lp_core import DataError, PoseTable
 
+from lp_viz.review.folder import leads_out
 from lp_viz.review.series import mean, worst
 from lp_viz.review.tables import in_order, poses_of, read_numbers, spread_of
 
@@ -43,13 +44,31 @@ class Model:
         return cls(root.resolve().name, root, inner if inner.is_dir() else root)
 
     def table(self, stem: str) -> Path | None:
-        """The predictions of a video: the tracked ones if there are several animals; None if it is not predicted."""
+        """The predictions of a video: the tracked ones if there are several animals; None if it is not predicted.
+
+        Raises:
+            DataError: the table is a link that leads out of the run.
+        """
         names = (self.tables / f"{stem}{ending}.csv" for ending in (TRACKS, ""))
-        return next((path for path in names if path.is_file()), None)
+        return next((self.own(path) for path in names if path.is_file()), None)
+
+    def own(self, path: Path) -> Path:
+        """`path`, if it lies in the run when links are followed.
+
+        Raises:
+            DataError: it does not.
+        """
+        if leads_out(path, self.root):
+            raise DataError(f"{path} leads out of {self.root}; copy the file there to see it.")
+        return path
 
     def videos(self) -> list[str]:
         """Names of predicted videos, without suffix."""
-        stems = {p.stem.removesuffix(TRACKS) for p in self.tables.glob("*.csv") if _predicts(p)}
+        stems = {
+            p.stem.removesuffix(TRACKS)
+            for p in self.tables.glob("*.csv")
+            if not leads_out(p, self.root) and _predicts(p)
+        }
         return sorted(stems)
 
 
@@ -146,6 +165,6 @@ def _metrics(path: Path, stems: Sequence[str]) -> dict[str, Path]:
         name = file.stem.removeprefix(f"{path.stem}_")
         if name == file.stem or f"_{name}".startswith(TRACKS) or file.stem.startswith(longer or ("\0",)):
             continue
-        if not _predicts(file):
+        if not leads_out(file, path.parent) and not _predicts(file):
             found[name] = file
     return found

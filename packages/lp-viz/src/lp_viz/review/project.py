@@ -93,8 +93,8 @@ class Video:
             self._frames.close()
 
     def _read(self, number: int, model: Model, count: int) -> None:
-        table = model.table(self.name)
         try:
+            table = model.table(self.name)
             if table is None:
                 raise DataError(f"{model.name} has not predicted this video.")
             self._predictions[number] = Predictions.read(table, model.videos(), count, self.names)
@@ -155,7 +155,8 @@ def open_review(options: ReviewOptions) -> Project:
     models = tuple(Model.at(Path(root)) for root in dict.fromkeys((options.run, *options.runs)))
     config = _config(models[0].root)
     labels, layout, reason = _labels(options, config)
-    root = labels.root if labels else None
+    given = options.root or config.get("root")
+    root = labels.root if labels else Path(given) if given and Path(given).is_dir() else None
     videos, notes = _videos(options, models, root)
     cache = Cache(options.cache_mb * 1_000_000)
     names = labels.keypoint_names if labels else None
@@ -182,8 +183,9 @@ def _labels(options: ReviewOptions, config: dict[str, Any]) -> tuple[LabelSet | 
     if root is None:
         return None, "", "The run does not say where its labels are; give data.root=DIR to edit them."
     file = options.labels or config.get("labels")
-    if not isinstance(file, str | None):
-        return None, "", "Labels of several cameras in several files cannot be edited here; give data.labels=FILE."
+    if config.get("view_names"):
+        reason = "Labels of several cameras in several files belong together, so they are corrected in these files."
+        return None, "", reason
     try:
         kept = str(config.get("format") or "auto") if options.root is None else "auto"
         layout = detect_format(Path(root)) if kept == "auto" else kept
@@ -197,7 +199,7 @@ def _labels(options: ReviewOptions, config: dict[str, Any]) -> tuple[LabelSet | 
             f"Labels in the layout {layout} are shown but not edited; lpose convert makes them editable.",
         )
     if not os.access(labels.root, os.W_OK):
-        return labels, layout, f"You have no right to write in {labels.root}."
+        return labels, layout, f"You have no right to write in {labels.root}; change its permissions."
     return labels, layout, ""
 
 
@@ -227,7 +229,7 @@ def _videos(options: ReviewOptions, models: Sequence[Model], root: Path | None) 
 def _errors(root: Path) -> dict[str, Furthest]:
     """The keypoint furthest from its label in every labeled image."""
     path = root / "predictions_pixel_error.csv"
-    if not path.is_file():
+    if not path.is_file() or leads_out(path, root):
         return {}
     numbers = read_numbers(path)
     split = numbers.split or ("",) * len(numbers.index)
@@ -242,7 +244,7 @@ def _labeled(models: Sequence[Model], names: tuple[str, ...] | None) -> dict[int
     found = {}
     for number, model in enumerate(models):
         path = model.root / "predictions.csv"
-        if path.is_file():
+        if path.is_file() and not leads_out(path, model.root):
             table = poses_of(path, read_numbers(path))
             found[number] = in_order(table, names) if names else table
     return found

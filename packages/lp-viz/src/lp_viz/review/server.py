@@ -255,7 +255,7 @@ def _posted(change: Callable[[Body], dict[str, Any]]) -> Callable[[Request], Any
             return JSONResponse(await run_in_threadpool(change, body))
         except (DataError, OSError) as e:
             return _complaint(e)
-        except ValueError:
+        except (ValueError, RecursionError):
             return _complaint(RequestError("The request is not JSON."))
 
     return endpoint

@@ -9,13 +9,13 @@ import numpy as np
 from lp_core import NOT_LABELED, OCCLUDED, DataError, LabelSet, Size
 from lp_io import image_size, ood_label_files
 
+from lp_viz.naming import DIGITS, frame_of, name_of
 from lp_viz.review.edits import Change, Edits, Origin
 from lp_viz.review.folder import inside, leads_out
-from lp_viz.review.images import write_image
+from lp_viz.review.images import is_frame, write_image
 from lp_viz.review.journal import Journal
 from lp_viz.review.label_csv import LabelCsv
 from lp_viz.review.label_store import LabelStore, list_video
-from lp_viz.review.naming import DIGITS, frame_of, name_of
 from lp_viz.review.pose import NOWHERE, Pose, placed, predicted_pose, same, without_occluded
 from lp_viz.review.project import Project, Video
 
@@ -121,6 +121,7 @@ class Session:
         with self._lock:
             image = self.image_at(place) or self._new_name(place)
             before = self.pose(image)
+            place = self._origin(place) if before is None else place
             pose = list(self._predicted(place, start) if before is None else before)
             x, y, flag = point
             name = self.labels.keypoint_names[keypoint]
@@ -246,7 +247,10 @@ class Session:
         key = self._key(image)
         videos = {video.name: number for number, video in enumerate(self.project.videos)}
         found = {"image": self.images.index(image), "name": image}
-        return found | ({"video": videos[key[0]], "frame": key[1]} if key and key[0] in videos else {})
+        if key is None or key[0] not in videos:
+            return found
+        shown = image in self.edits.origins or self._fits(self.project.videos[videos[key[0]]])
+        return found | ({"video": videos[key[0]], "frame": key[1]} if shown else {})
 
     def _row(self, image: str, dirty: bool) -> dict[str, Any]:
         return self.where(image) | {
@@ -267,12 +271,11 @@ class Session:
         return self.project.videos[place.video]
 
     def _fits(self, video: Video) -> bool:
-        """Whether the video's labeled images have the size of its frames, as far as the first of them tells."""
+        """Whether the video's labeled images are its frames, as far as the first of them that can be read tells."""
         if video.name not in self._fitting:
-            own = (image for image in self.labels.images if (frame_of(image) or ("",))[0] == video.name)
-            image = next(own, None)
-            size = None if image is None else image_size(inside(self.root, image))
-            self._fitting[video.name] = size in (None, video.frames().size)
+            keys = {image: key for image in self.labels.images if (key := frame_of(image)) and key[0] == video.name}
+            found = (is_frame(self.root, image, video.frames(), frame) for image, (_, frame) in keys.items())
+            self._fitting[video.name] = next((one for one in found if one is not None), True)
         return self._fitting[video.name]
 
     def _size(self, place: Place, image: str) -> Size:
@@ -290,8 +293,8 @@ class Session:
             raise DataError(f"{video.path.name} has frames 0 to {frames.count - 1}, not {place.frame}.")
         if not self._fits(video):
             raise DataError(
-                f"The labeled images of {video.path.name} have another size than its frames, as cropped ones have; correct "
-                "them under Labeled frames, and add frames with the program that cropped them."
+                f"The labeled images of {video.path.name} are not its frames (another size, or other pictures), as cropped "
+                "ones are; correct them under Labeled frames, and add frames with the program that made them."
             )
         if (video.name, place.frame) in self.held_out:
             raise DataError(
@@ -300,6 +303,11 @@ class Session:
             )
         digits = max(1, math.ceil(math.log10(frames.count))) if self.project.layout == "deeplabcut" else DIGITS
         return name_of(video.name, place.frame, self.images, frames.count, digits)
+
+    def _origin(self, place: Place) -> Place:
+        """The frame of a video that an image is which is not in the label set any more."""
+        where = {} if place.image is None else self.where(self.images[place.image])
+        return Place(video=where["video"], frame=where["frame"]) if "video" in where else place
 
     def _predicted(self, place: Place, start: Start) -> Pose:
         names, video = self.labels.keypoint_names, self._video(place)

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from lp_core import DataError, PoseTable
 from lp_io.header_table import header_levels
+from lp_io.spread import spread_of_table
 from lp_io.tables import pose_table
 
 BLOCK = 4096  # rows parsed at a time
@@ -104,10 +105,6 @@ def in_order(table: PoseTable, names: tuple[str, ...]) -> PoseTable:
 
 
 def spread_of(numbers: Numbers, table: PoseTable) -> Float[np.ndarray, "rows keypoints"] | None:
-    """The ensemble's standard deviation in pixels, mean of both axes' variances, from the columns x_ens_var, y_ens_var."""
-    where = {(head[-2], head[-1]): i for i, head in enumerate(numbers.heads) if len(head) > 1}
-    if not any(coord == "x_ens_var" for _, coord in where):
-        return None
-    padded = np.pad(numbers.values, ((0, 0), (0, 1)), constant_values=np.nan)
-    takes = ([where.get((name, f"{axis}_ens_var"), -1) for name in table.keypoint_names] for axis in "xy")
-    return np.sqrt(np.stack([padded[:, take] for take in takes]).mean(0))
+    """Pixels: how far the members of an ensemble are apart; None if the table is not of an ensemble."""
+    columns = [(head[-2], head[-1]) for head in numbers.heads if len(head) > 1]
+    return spread_of_table(columns, numbers.values, table.keypoint_names)

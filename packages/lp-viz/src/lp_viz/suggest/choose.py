@@ -54,7 +54,8 @@ def choose(
 
     Maximises F(S) = Σ_t h_t · max(c_t, max_{s in S} h_s · similarity(t, s)), h the hardness and c what labeled frames cover.
     F is monotone and submodular; without quotas and gaps the greedy choice reaches at least 1 - 1/e of the best F
-    (Nemhauser, Wolsey & Fisher, Mathematical Programming 1978).
+    (Nemhauser, Wolsey & Fisher, Mathematical Programming 1978). When no frame covers more, the one with the largest
+    hardness · (1 - similarity to what is labeled or chosen) follows.
 
     Args:
         covered: per candidate its similarity to the labeled frame most like it.
@@ -71,6 +72,8 @@ def choose(
     chosen, novelty = list[int](), list[float]()
     while free.any():
         gain = np.where(free, weight @ np.maximum(covers - cover[:, None], 0), -1.0)
+        if gain.max() <= 0:
+            gain = np.where(free, weight * (1 - seen.clip(0, 1)), -1.0)
         best = int(gain.argmax())
         video = int(candidates.video[best])
         chosen.append(best)

@@ -1,6 +1,5 @@
 """What a run's files say about every frame of a video: one number per keypoint, larger is worse."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,9 @@ import numpy as np
 from jaxtyping import Float
 from lp_core import DataError, PoseTable
 from lp_io import read_metric, read_predictions
+from lp_io.spread import spread_of_variance
+
+from lp_viz.review.tables import read_numbers, spread_of
 
 Values = Float[np.ndarray, "frames keypoints"]
 CRITERIA = {  # name: what the table of suggestions calls it
@@ -80,7 +82,7 @@ def metric_of(path: Path, table: PoseTable) -> Values:
 
 
 def spread(tables: Sequence[PoseTable], paths: Sequence[Path]) -> Values:
-    """px: standard deviation of a keypoint over several runs, both axes together.
+    """px: how far several runs' predictions of a keypoint are apart.
 
     Raises:
         DataError: the tables differ in frames or keypoints.
@@ -91,26 +93,22 @@ def spread(tables: Sequence[PoseTable], paths: Sequence[Path]) -> Values:
                 f"{path} and {paths[0]} differ in frames or keypoints; predict the same video with both runs."
             )
     points = np.stack([table.keypoints for table in tables])
-    return np.sqrt(points.var(0).sum(-1))
+    return spread_of_variance(points.var(0))
 
 
 def read_ensemble(path: Path, table: PoseTable) -> Values:
-    """px: the same from the columns x_ens_var and y_ens_var that `lpose ensemble` writes.
+    """px: the same from a table that `lpose ensemble` wrote.
 
     Raises:
-        DataError: there is no such file, or it has no such columns, or is of other frames.
+        DataError: there is no such file, or it is of no ensemble, or of other frames.
     """
     if not path.exists():
         raise DataError(f"{path} does not exist; make it with lpose ensemble, or give runs=[A,B].")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    columns = {(name, coord): i for i, (name, coord) in enumerate(zip(rows[1], rows[2], strict=True))}
-    wanted = [[columns.get((name, f"{axis}_ens_var")) for axis in "xy"] for name in table.keypoint_names]
-    places = [i for pair in wanted for i in pair if i is not None]
-    if len(places) != 2 * len(table.keypoint_names) or len(rows) - 3 != len(table.index):
+    numbers = read_numbers(path)
+    found = spread_of(numbers, table)
+    if found is None or len(numbers.index) != len(table.index) or not np.isfinite(found).any():
         raise DataError(f"{path} is not what lpose ensemble wrote of the same video; make it again.")
-    cells = np.array([[float(row[i]) if row[i] else np.nan for i in places] for row in rows[3:]])
-    return np.sqrt(cells.reshape(len(cells), -1, 2).sum(-1))
+    return found
 
 
 def _steps(keypoints: Float[np.ndarray, "frames keypoints 2"]) -> Values:

@@ -1,17 +1,15 @@
 """Frames that are labeled already."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from lp_core import DataError, LabelSet
 from lp_io import read_image
 
+from lp_viz.naming import frame_of, name_of
 from lp_viz.suggest.material import SIZE, Material, features_of_pose, small
-
-NUMBER = re.compile(r"^(.*?)(\d+)(\.\w+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,32 +19,25 @@ class Labeled:
     Attributes:
         numbers: per video (its name without suffix) the numbers of its labeled frames.
         material: what the labeled frames look like, as far as their images can be read.
-        prefix, digits: how image files are named.
+        images: paths of the labeled images, after which others are named.
     """
 
     numbers: dict[str, set[int]]
     material: Material
-    prefix: str = "img"
-    digits: int = 8
+    images: tuple[str, ...] = ()
 
     def image(self, video: str, number: int, frames: int) -> str:
         """The path of a frame's image in a project, in the data set's own naming."""
-        digits = max(self.digits, len(str(frames - 1)))
-        return f"labeled-data/{video}/{self.prefix}{number:0{digits}d}.png"
+        return name_of(video, number, self.images, frames)
 
 
 def labeled_frames(sets: Sequence[LabelSet]) -> Labeled:
     """Those of several label files. An image's folder names its video and the digits at its end the frame."""
     numbers: dict[str, set[int]] = {}
-    named: list[tuple[str, int]] = []
-    for labels in sets:
-        for image in labels.images:
-            path = PurePosixPath(image)
-            if match := NUMBER.match(path.name):
-                numbers.setdefault(path.parent.name, set()).add(int(match.group(2)))
-                named.append((match.group(1), len(match.group(2))))
-    usual = max(set(named), key=named.count) if named else ("img", 8)
-    return Labeled(numbers, _material(sets), usual[0], usual[1])
+    images = tuple(image for labels in sets for image in labels.images)
+    for video, number in filter(None, map(frame_of, images)):
+        numbers.setdefault(video, set()).add(number)
+    return Labeled(numbers, _material(sets), images)
 
 
 def _material(sets: Sequence[LabelSet]) -> Material:

@@ -113,8 +113,8 @@ def _video(evidence: Evidence, scores: Scores, most: int) -> _Video:
 
 
 def _need(scores: Scores) -> float:
-    """The mean score of what is harder than usual, times the root of the length: between one vote per video and one per frame."""
-    return float(scores.total.clip(min=0).mean() * np.sqrt(len(scores.total)))
+    """Frames times how wrong they are in the mean, in ranks (Neyman, Journal of the Royal Statistical Society 1934)."""
+    return float(scores.rank.sum())
 
 
 def _room(evidence: Evidence, video: _Video, labeled: Labeled) -> int:
@@ -151,15 +151,15 @@ def _suggestion(evidence: Evidence, scores: Scores, video: _Video, frame: int, n
     parts = {name: float(values[frame]) for name, values in scores.parts.items()}
     return Suggestion(
         evidence=evidence, frame=frame, time=float(video.times[frame]), score=float(scores.total[frame]), parts=parts,
-        novelty=novelty, why=_why(evidence, parts, frame, novelty),
+        novelty=novelty, why=_why(evidence, parts, frame, float(scores.total[frame]), novelty),
     )  # fmt: skip
 
 
-def _why(evidence: Evidence, parts: dict[str, float], frame: int, novelty: float) -> str:
-    """The strongest criterion and the keypoint behind it, if it stands out; else that the frame is like no other."""
+def _why(evidence: Evidence, parts: dict[str, float], frame: int, score: float, novelty: float) -> str:
+    """The strongest criterion and the keypoint behind it, if one stands out."""
     known = {name: z for name, z in parts.items() if np.isfinite(z)}
     if not known or max(known.values()) < 1:
-        return "new" if novelty > 0.5 else "like many hard frames"
+        return "new" if novelty > 0.5 else "like many hard frames" if score > 0 else "nothing stands out"
     name = max(known, key=lambda n: known[n])
     values = evidence.values[name]
     usual = [np.median(c[np.isfinite(c)]) if np.isfinite(c).any() else 0.0 for c in values.T]

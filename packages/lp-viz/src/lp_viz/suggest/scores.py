@@ -23,12 +23,17 @@ class Scores:
     Attributes:
         parts: per criterion the normal score of every frame; NaN = nothing known.
         total: their mean.
-        hardness: 0 to 1: the rank of `total` among all frames of all videos as a share, to the power `SHARP`.
+        rank: 0 to 1: that of `total` among all frames of all videos, as a share.
     """
 
     parts: dict[str, PerFrame]
     total: PerFrame
-    hardness: PerFrame
+    rank: PerFrame
+
+    @property
+    def hardness(self) -> PerFrame:
+        """0 to 1: the rank to the power `SHARP`."""
+        return self.rank**SHARP
 
 
 def criteria_of(evidence: Sequence[Evidence], by: Sequence[str] = ()) -> list[str]:
@@ -59,11 +64,11 @@ def score(evidence: Sequence[Evidence], by: Sequence[str] = ()) -> list[Scores]:
     stacked = np.stack(list(parts.values()))
     known = np.isfinite(stacked)
     total = np.where(known, stacked, 0).sum(0) / np.maximum(known.sum(0), 1)
-    hardness = ((ranks(total) - 0.5) / len(total)) ** SHARP
+    rank = (ranks(total) - 0.5) / len(total)
     split = {name: np.split(values, ends) for name, values in parts.items()}
     return [
         Scores({name: values[n] for name, values in split.items()}, own, hard)
-        for n, (own, hard) in enumerate(zip(np.split(total, ends), np.split(hardness, ends), strict=True))
+        for n, (own, hard) in enumerate(zip(np.split(total, ends), np.split(rank, ends), strict=True))
     ]
 
 

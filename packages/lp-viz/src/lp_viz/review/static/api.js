@@ -1,11 +1,16 @@
 // Requests to the server, and small caches of what it answered.
 
+const SILENT = "The server does not answer; start lpose review again. Your edits are in its journal.";
+
+// Browsers have different words for a server that is not there.
+const ask = (path, options) => fetch(path, options).catch(() => { throw new Error(SILENT); });
+
 export async function get(path) {
-  return checked(await fetch(path));
+  return checked(await ask(path));
 }
 
 export async function post(path, body) {
-  const answer = await fetch(path, {
+  const answer = await ask(path, {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body || {}),
   });
   return (await checked(answer)).json();
@@ -13,9 +18,10 @@ export async function post(path, body) {
 
 async function checked(answer) {
   if (answer.ok) return answer;
-  let text = `The server answered ${answer.status}.`;
-  try { text = (await answer.json()).error || text; } catch { /* not JSON */ }
-  throw new Error(text);
+  const text = await answer.text();
+  let error = text || `The server answered ${answer.status}.`;
+  try { error = JSON.parse(text).error || error; } catch { /* plain words */ }
+  throw new Error(error);
 }
 
 export async function json(path) {

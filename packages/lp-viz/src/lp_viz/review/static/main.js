@@ -9,6 +9,9 @@ import * as view from "./view.js";
 let pictures = new Recent(24, (bitmap) => bitmap.close());
 let wanted = null;
 let busy = false;
+let turn = Promise.resolve(); // edits reach the server one after the other
+let waiting = 0; // edits that are not answered yet
+let placed = 0; // points that were put somewhere on this page
 let playing = false;
 
 const here = () => (S.mode === "video" ? { mode: "video", video: S.video, frame: S.frame } : { mode: "images", image: S.image });
@@ -26,7 +29,9 @@ async function show(again = false) {
     while (wanted && (wanted.again || !same(S.drawn, wanted))) {
       const at = wanted;
       wanted = { ...at, again: false };
+      const before = placed;
       const found = await load(at);
+      if (before !== placed && same(S.drawn, at)) continue; // older than what is shown; the edit's answer shows it again
       const first = !S.drawn || S.drawn.bitmap.width !== found.bitmap.width || S.drawn.bitmap.height !== found.bitmap.height;
       S.drawn = found;
       if (first) view.fit();
@@ -174,17 +179,23 @@ async function openVideo(number) {
 }
 
 // An edit: what the server answers becomes what is shown.
-async function act(path, body, done = "") {
+function act(path, body, done = "") {
   if (!S.project.editable) return say(`Labels cannot be edited. ${S.project.reason}`, "bad");
+  waiting += 1;
+  turn = turn.then(() => send(path, body, done)).finally(() => { waiting -= 1; });
+  return turn;
+}
+
+async function send(path, body, done) {
   try {
     const answer = await post(path, body);
     S.session = answer.state;
-    await follow(answer.where, path.endsWith("do"));
+    if (waiting === 1 || path.endsWith("do")) await follow(answer.where, path.endsWith("do"));
     if (done) say(done, "good");
     return answer;
   } catch (error) {
     emit("error", error);
-    await show(true);
+    await follow(null, false).catch(() => show(true));
   }
 }
 
@@ -204,7 +215,16 @@ async function openAt(where) {
 }
 
 const start = () => ({ model: Number(S.active), floor: S.floor });
-const edit = (keypoint, x, y, visibility) => act("/api/edit", { ...placeOf(S.drawn), ...start(), keypoint, x, y, visibility });
+
+function edit(keypoint, x, y, visibility) {
+  const points = S.drawn.label.pose || S.drawn.predictions[S.active];
+  if (S.project.editable && points && x !== null) { // shown at once, so that the next edit goes on from here
+    points[keypoint] = [x, y, S.drawn.label.pose ? visibility : 1];
+    placed += 1;
+    view.draw();
+  }
+  return act("/api/edit", { ...placeOf(S.drawn), ...start(), keypoint, x, y, visibility });
+}
 
 function mark(visibility) {
   if (S.selected === null) return say("Select a point first: click it, or press Tab.", "bad");
@@ -356,7 +376,7 @@ on("visit", async (place) => {
   S.frame = place.frame;
   if (S.mode !== "video" || place.video !== S.video || !S.facts) { S.mode = "video"; await openVideo(place.video); await setMode("video"); } else show();
 });
-on("error", (error) => say(error.message === "Failed to fetch" ? "The server does not answer; start lpose review again. Your edits are in its journal." : error.message, "bad"));
+on("error", (error) => say(error.message, "bad"));
 
 async function watch() {
   if (document.hidden || !S.project.editable) return;

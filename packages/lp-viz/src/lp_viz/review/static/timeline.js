@@ -9,7 +9,7 @@ const TITLES = {
   temporal_norm: ["Jump", "since the frame before", "px"],
   pca_singleview_error: ["Unusual pose", "PCA of the labels", "px"],
   pca_multiview_error: ["Views disagree", "PCA of the views", "px"],
-  ensemble_spread: ["Models disagree", "standard deviation", "px"],
+  ensemble_spread: ["Models disagree", "distance from their mean", "px"],
   sigma: ["Expected error", "", "px"],
 };
 const lines = []; // { metric, row, canvas, series: {model: {low, high, peaks}} }
