@@ -1,7 +1,8 @@
 """The table: what was measured, the reference, ours, the ratio.
 
-python -m bench [--parts targets decode rendering training unlabeled prediction] [--backbones resnet18 resnet50]
+python -m bench [--parts targets decode rendering training unlabeled prediction deeplabcut] [--backbones resnet18 resnet50]
                 [--threads 2] [--out FILE]
+--parts reaching, which takes an hour, is not among those that are run if none is named: see `bench.reaching`.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench import one_thread, reference, rendering
+from bench import beside_deeplabcut, one_thread, reference, rendering
 
 DATA = Path(os.environ.get("LP_TEST_DATA", Path(__file__).parents[1] / "../shared/data")).resolve() / "mirror-mouse"
 THEIR_DECODE = """
@@ -125,7 +126,8 @@ def memory(table: Table, run: Path, threads: int, folder: Path) -> None:
     table.row("peak memory of prediction, MB (10× longer / 1×)", peaks[0], peaks[1], better="lower")
 
 
-PARTS = ("targets", "decode", "rendering", "training", "unlabeled", "prediction")
+PARTS = ("targets", "decode", "rendering", "training", "unlabeled", "prediction", "deeplabcut")
+LONG = ("reaching",)  # only when it is asked for
 
 
 def small(table: Table, threads: int) -> None:
@@ -138,7 +140,7 @@ def small(table: Table, threads: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
+    parser.add_argument("--parts", nargs="*", choices=PARTS + LONG, default=PARTS)
     parser.add_argument("--backbones", nargs="*", default=["resnet18", "resnet50"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path)
@@ -149,7 +151,10 @@ def main() -> None:
     if "targets" in a.parts:
         print("baseline: a plain loop over frames, animals and keypoints; one thread, processor time")
         one_thread.compare(table)
-    if set(a.parts) - {"targets"}:
+    if "reaching" in a.parts:
+        out = f"{a.out}.reaching" if a.out else "outputs/reaching"
+        subprocess.run([sys.executable, "-m", "bench.reaching", "--threads", str(a.threads), "--out", out], check=True)
+    if set(a.parts) - {"targets", *LONG}:
         reference.ready()
         print("baseline: Lightning Pose 2.4.3 from its published wheel")
     if "decode" in a.parts:
@@ -160,6 +165,19 @@ def main() -> None:
         networks(table, a)
     if a.out:
         a.out.write_text(json.dumps(table.rows, indent=1))
+
+
+def deeplabcut(table: Table, threads: int) -> None:
+    """Videos, beside DeepLabCut, where it is installed."""
+    if "DLC_REFERENCE_VENV" not in os.environ:
+        print("DeepLabCut left out: DLC_REFERENCE_VENV names no environment that has it")
+        return
+    print("baseline: DeepLabCut's video_inference, batches of 16, its frames decoded and resized by OpenCV")
+    with tempfile.TemporaryDirectory() as name:
+        large = Path(name) / "large.mp4"
+        ours("large_video", large, beside_deeplabcut.FRAMES, threads=threads)
+        videos = {"mirror-mouse": DATA / "videos/test_vid.mp4", "1280×1024": large}
+        beside_deeplabcut.compare(table, ours, videos, threads, Path(name))
 
 
 def networks(table: Table, a: argparse.Namespace) -> None:

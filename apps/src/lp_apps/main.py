@@ -1,5 +1,6 @@
 """The command `lpose`: dispatch, help and errors. Imports nothing heavy until a command runs."""
 
+import os
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -54,7 +55,7 @@ HELP = """lpose: animal pose estimation from video.
 Options are key=value. Those of train, with their defaults:
 
   data.image_size=[H,W] (proposed from the data)   training.max_epochs=300
-  data.split.seed=0                                training.batch_size=16
+  data.split.seed=0                                training.batch_size=16 (8 if fewer than 64 frames train)
   data.split.train=0.8  data.split.val=0.1         training.learning_rate=1e-3
   data.format=auto|lightning_pose|deeplabcut|coco  training.seed=0
   backbone=resnet18     a preset, or               training.accelerator=auto|cpu|cuda|mps
@@ -89,6 +90,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("lpose: interrupted; the same command goes on from what was finished.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # lpose … | head: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be printed at the end
+        return 141  # as the shell counts SIGPIPE
     except (LpError, OSError) as e:
         if debug:
             raise

@@ -123,6 +123,29 @@ def test_every_model_trains_a_step(name, project):
     )
 
 
+def test_a_weight_of_losses_without_labels_means_the_same_for_every_head(project):
+    """Beside a head's own loss, at the start, of the order of what they are beside a heatmap's."""
+    shares = {}
+    for words in (
+        [*HEADS[2], "detector.width=0.25"],
+        HEADS[0],
+        HEADS[1],
+        ["head=heatmap_locref", "data.crop_size=[64,64]"],
+    ):
+        config = compose([
+            *words, f"data.root={project}", "backbone=resnet18", "backbone.pretrained=false", "data.image_size=[96,128]",
+            "training.batch_size=8", "training.precision=float32",
+        ])  # fmt: skip
+        data = load_data(config, say=lambda _: None)
+        tracker, logged = build_tracker(config, data).train(), {}
+        tracker._log = lambda logs, _, logged=logged: logged.update(logs)
+        tracker.training_step(TrainBatch(labeled=data.dataset.batch(data.split.train[:8]), seed=0), 0)
+        own = float(logged[f"train_{config.head.supervised_loss}_loss_weighted"])
+        shares[words[0]] = tracker.unsupervised.anneal(1000) / own
+    usual = shares.pop("head=heatmap")
+    assert all(1 / 8 < share / usual < 8 for share in shares.values()), (usual, shares)
+
+
 def test_models_by_name():
     config = compose(["model=rtmpose_x"])
     assert config.data.image_size == [384, 384] and config.head.model_type == "rtmcc"

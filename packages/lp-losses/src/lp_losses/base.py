@@ -23,11 +23,16 @@ class Loss(nn.Module, abc.ABC):
     Args:
         epsilon: values below it count as zero, and it is taken off those above; one number, or one per keypoint.
         log_weight: the loss counts with weight `1 / (2 exp(log_weight))`.
+
+    Attributes:
+        scale: of a head's own loss, its value in training as a multiple of `heatmap_kl`'s, roughly. Beside it losses without
+            labels count by so much, so that their `log_weight` means the same for every head.
     """
 
     name: str
     needs: frozenset[str]
     streams: frozenset[str] = LABELED
+    scale: float = 1.0
 
     def __init__(self, *, epsilon: float | Sequence[float] = 0.0, log_weight: float = 0.0) -> None:
         super().__init__()

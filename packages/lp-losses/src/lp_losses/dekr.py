@@ -20,6 +20,7 @@ class DEKR(SummedLoss):
     """
 
     name = "dekr"
+    scale = 0.007  # means over all cells
     needs = frozenset(
         {"scoremaps_pred", "scoremaps_targ", "scoremaps_weight_targ"}
         | {"offsets_pred", "offsets_targ", "offsets_weight_targ"}

@@ -28,6 +28,7 @@ class Locref(SummedLoss):
     """
 
     name = "locref"
+    scale = 0.05  # means over all cells
     optional = frozenset({"scoremaps_stages_pred", "locref_stages_pred"})
 
     def __init__(self, *, criterion: str, shares: Mapping[str, float], reduction: str, log_weight: float) -> None:

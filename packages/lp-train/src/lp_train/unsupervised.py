@@ -53,13 +53,13 @@ class Anneal:
     final_val: float
 
     @classmethod
-    def of(cls, config: AnnealConfig, max_epochs: int) -> "Anneal":
-        """As configured; what is left open in proportion to the number of epochs."""
+    def of(cls, config: AnnealConfig, max_epochs: int, scale: float = 1.0) -> "Anneal":
+        """As configured, times `scale`; what is left open in proportion to the number of epochs."""
         freeze, growth = config.freeze_until_epoch, config.increase_factor
         return cls(
             round(FREEZE_SHARE * max_epochs) if freeze is None else freeze,
-            GROWTH / max_epochs if growth is None else growth,
-            config.final_val,
+            scale * (GROWTH / max_epochs if growth is None else growth),
+            scale * config.final_val,
         )
 
     def __call__(self, epoch: int) -> float:
