@@ -32,6 +32,7 @@ OURS = {
     "resnet50": "resnet50_gn",
 }  # of DeepLabCut's resnet_50 it is the one with group norm
 SHARE, FRAMES = 0.49, 55  # 27 frames train, 28 test
+BATCH = 8  # DeepLabCut's
 EVALUATIONS = 5  # of the test frames, in the course of a training
 PASSES = (1, 2)  # ours is trained for so many times as many epochs
 KEEP = {  # freed memory stays, and threads that wait sleep: both sides get this, and both gain from it
@@ -162,7 +163,7 @@ def other_network(name: str) -> dict[str, Any]:
 
 
 def ours(arm: Arm, passes: int) -> list[dict[str, Any]]:
-    """`lpose train` on the same rows with our defaults, the steps of the learning rate at their shares of the epochs."""
+    """`lpose train` on the same rows with our defaults, but DeepLabCut's batch; the rate falls at its usual epochs' shares."""
     epochs = passes * arm.epochs
     out = arm.folder / f"ours_{epochs}.json"
     if not out.exists():
@@ -175,7 +176,7 @@ def ours(arm: Arm, passes: int) -> list[dict[str, Any]]:
             f"data.root={arm.project}", f"out={run}", "data.split.shuffle=1", "data.split.val=0", "backbone=timm",
             f"backbone.model={OURS[arm.network]}", f"backbone.weights={arm.folder / 'weights.safetensors'}",
             f"training.max_epochs={epochs}", f"training.check_val_every_n_epoch={passes * arm.every}",
-            f"training.seed={arm.seed}", "training.accelerator=cpu", *frozen,
+            f"training.seed={arm.seed}", "training.accelerator=cpu", f"training.batch_size={BATCH}", *frozen,
         ]  # fmt: skip
         order = arm.order("ours", words=words, threads=arm.threads, out=str(out))
         arm.run(sys.executable, "bench.reaching_ours", str(order))

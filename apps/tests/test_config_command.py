@@ -14,7 +14,7 @@ def test_the_configuration_says_where_values_come_from_and_can_be_trained_with(t
     text = capsys.readouterr().out
     values = yaml.safe_load(text)
     assert values["parts"]["head"] == "simcc" and values["training"]["max_epochs"] == 5
-    assert re.search(r"max_epochs: 5 +# given\n", text) and re.search(r"learning_rate: 0.001 +# default\n", text)
+    assert re.search(r"max_epochs: 5 +# given\n", text) and re.search(r"batch_size: 16 +# default\n", text)
     assert "# [height, width] of the network's input in pixels" in text
     (tmp_path / "my.yaml").write_text(text)
     seen = []

@@ -55,7 +55,7 @@ HELP = """lpose: animal pose estimation from video.
 Options are key=value. Those of train, with their defaults:
 
   data.image_size=[H,W] (proposed from the data)   training.max_epochs=300
-  data.split.seed=0                                training.batch_size=16 (8 if fewer than 64 frames train)
+  data.split.seed=0                                training.batch_size=16
   data.split.train=0.8  data.split.val=0.1         training.learning_rate=1e-3
   data.format=auto|lightning_pose|deeplabcut|coco  training.seed=0
   backbone=resnet18     a preset, or               training.accelerator=auto|cpu|cuda|mps

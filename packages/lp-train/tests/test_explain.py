@@ -21,7 +21,7 @@ def origins(words, file=None):
 def test_who_decided():
     found = origins([*WORDS, "head.hidden=64"])
     assert found["training.max_epochs"] == (5, "given")
-    assert found["training.batch_size"] == (None, "default")
+    assert found["training.batch_size"] == (16, "default")
     assert found["parts.backbone"] == ("hrnet_w32", "model=dekr_w32")
     assert found["backbone.branches"] == ("all", "model=dekr_w32")
     assert found["backbone.pretrained"] == (True, "default of hrnet_w32")

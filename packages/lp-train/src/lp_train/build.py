@@ -27,7 +27,7 @@ from lp_train._hydra import load
 from lp_train.animals import with_skeleton
 from lp_train.config import TrainConfig
 from lp_train.crops import CropRule
-from lp_train.data import BATCH, RunData
+from lp_train.data import RunData
 from lp_train.foreign import is_foreign_run, load_foreign
 from lp_train.network import PoseNet
 from lp_train.optimization import Schedule
@@ -161,7 +161,7 @@ def build_tracker(config: TrainConfig, data: RunData) -> Tracker:
     net = build_network(config, names, animals)
     if isinstance(net, TopDownNet):
         errors = _condition_errors(config) if isinstance(net, ConditionalNet) else None
-        crops = CropRule(net.animals, net.image_size, net.crop_size, config.training.batch_size or BATCH, errors)
+        crops = CropRule(net.animals, net.image_size, net.crop_size, config.training.batch_size, errors)
     pose = net.pose if isinstance(net, TopDownNet) else net
     supervised, others = build_losses(config, poses_of_crops(data.poses) if crops else data.poses)
     scale = getattr(supervised.losses[config.head.supervised_loss], "scale", 1.0)

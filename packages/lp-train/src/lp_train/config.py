@@ -156,8 +156,6 @@ class TrainingConfig:
     """How the network is fitted.
 
     Attributes:
-        batch_size: labeled frames per step; not given: 16, or 8 where fewer than 64 frames of one animal train on labels alone,
-            which would else be a handful of steps in an epoch.
         steps_per_epoch: not given: one pass through the labeled frames, or through the videos where a loss learns from
             them and they last longer; the shorter stream then starts again.
         devices: processes that train together, each on a device of its own and on its share of every batch.
@@ -183,7 +181,7 @@ class TrainingConfig:
     """
 
     max_epochs: int = 300
-    batch_size: int | None = None
+    batch_size: int = 16
     accumulate_batches: int = 1
     steps_per_epoch: int | None = None
     seed: int = 0

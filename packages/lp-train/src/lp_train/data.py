@@ -15,8 +15,6 @@ from lp_train.config import TrainConfig
 from lp_train.poses import training_poses
 from lp_train.splits import split_of
 
-BATCH, SMALL_BATCH, FEW = 16, 8, 64  # labeled frames per step, and of fewer than so many training frames
-
 
 @dataclass(frozen=True, slots=True)
 class RunData:
@@ -83,18 +81,8 @@ def load_data(config: TrainConfig, say: Callable[[str], object] = print) -> RunD
         raise ConfigError(
             f"{labels.source}: no training frame has a labeled keypoint; label some or change data.split."
         )
-    if config.training.batch_size is None:
-        config.training.batch_size = _batch_size(config, labels, len(split.train), say)
     dataset = dataset_of(config, labels, say)
     return RunData(labels, split, dataset, training_poses(config.data, labels, split.train, say))
-
-
-def _batch_size(config: TrainConfig, labels: LabelSet, frames: int, say: Callable[[str], object]) -> int:
-    """Of few frames the batches are smaller, for the number of steps is what they lack."""
-    if frames >= FEW or labels.animals or config.losses or config.data.view_names:
-        return BATCH
-    say(f"batches of {SMALL_BATCH}, for {frames} training frames are few (set them with training.batch_size=N)")
-    return SMALL_BATCH
 
 
 def _read(config: TrainConfig) -> LabelSet:

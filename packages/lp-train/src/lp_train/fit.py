@@ -83,7 +83,7 @@ def train(config: TrainConfig, draw: Drawers | None = None, say: Any = print) ->
     run.status("TRAINING")
     with _quiet():
         trainer = _trainer(run, config, data, accelerator=accelerator, precision=precision, draw=draw)
-        validation = BatchLoader(data.dataset, data.split.val, max(config.training.batch_size or 0, 32))
+        validation = BatchLoader(data.dataset, data.split.val, max(config.training.batch_size, 32))
         trainer.fit(tracker, loader, validation, ckpt_path=checkpoint, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
@@ -117,7 +117,6 @@ def _train_loader(
         ConfigError: it does, and there are none.
     """
     options, source = config.training, None
-    assert options.batch_size is not None  # load_data fills it in
     if tracker.unsupervised.uses_video:
         videos = video_files(config)
         if not videos:
