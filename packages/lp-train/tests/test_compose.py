@@ -38,6 +38,14 @@ def test_parts_of_the_augmentation_are_switched_off_by_name():
     ("word", "words"),
     [
         ("training.max_epoch=5", r"no configuration key 'training\.max_epoch'; did you mean 'training\.max_epochs'\?"),
+        ("overwrite=true", r"no configuration key 'overwrite'"),
+        ("dat=x", r"no configuration key 'dat'; did you mean 'data'\?"),
+        ("training.max_epochs", "is not KEY=VALUE"),
+        ("=3", "is not KEY=VALUE"),
+        ("+training.colour=blue", "is not KEY=VALUE"),
+        ("hydra.run.dir=x", "is not KEY=VALUE"),
+        ("head=heatmap,simcc", "'head=heatmap,simcc' cannot be read; one name"),
+        ("losses=[temporal", r"'losses=\[temporal' cannot be read"),
         ("backbone.pretraned=false", r"did you mean 'backbone\.pretrained'"),
         ("training.max_epochs=many", r"override 'training\.max_epochs' does not fit"),
         ("training.max_epochs=0", r"training\.max_epochs=0 must be above zero"),
@@ -52,6 +60,13 @@ def test_a_wrong_word_is_one_sentence(word, words):
     with pytest.raises(ConfigError, match=words) as error:
         compose([word])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["Mäuse/Käfig 1", "a, b", "it's", "{x", "a=b", "(1)", r"C:\Mäuse", "C:\\it's\\", r"\\server\m ü", "鼠"]
+)
+def test_paths_of_any_name_come_through(name):
+    assert compose([f"data.root={name}"]).data.root == name
 
 
 def test_an_unknown_part_names_the_nearest():

@@ -9,6 +9,7 @@ import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException
 from lp_core import (
     ConfigError,
@@ -54,6 +55,28 @@ def _publish() -> None:
     store.store(name="train", node=TrainConfig)
 
 
+def _literal(word: str) -> str:
+    """The word, its value in quotes where Hydra's grammar would not take it as it is: umlauts, commas, apostrophes in names.
+
+    Raises:
+        ConfigError: it is not KEY=VALUE.
+    """
+    key, equals, value = word.partition("=")
+    if not equals or not re.fullmatch(r"(?!hydra\b)[A-Za-z_][\w.]*", key):
+        raise ConfigError(f"{word!r} is not KEY=VALUE of a configuration; write for instance training.max_epochs=50.")
+    try:
+        if not OverridesParser.create().parse_override(word).is_sweep_override():
+            return word
+    except HydraException:
+        pass
+    if key in GROUPS or value.startswith("["):
+        raise ConfigError(
+            f"{word!r} cannot be read; one name, or a list as in losses=[temporal,pca_multiview], unusual names in quotes."
+        )
+    escaped = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), value)
+    return f"{key}='{escaped}'"
+
+
 def _check_choices(overrides: Sequence[str]) -> None:
     """Names of parts, checked against the registry, whose messages are better than Hydra's."""
     for override in overrides:
@@ -76,7 +99,7 @@ def _readable(error: Exception, overrides: Sequence[str]) -> ConfigError:
     """Hydra's message as one sentence that names the override."""
     key = match.group(1) if (match := re.search(r"(?:override '|merging override )([^'=\s]+)", str(error))) else ""
     if str(error).startswith("Could not override"):
-        root = hydra_compose("train", overrides=[o for o in overrides if "." not in o.partition("=")[0]])
+        root = hydra_compose("train", overrides=[o for o in overrides if o.partition("=")[0] in GROUPS])
         return ConfigError(f"There is no configuration key {key!r}{nearest(key, _known_keys(root))}")
     cause = str(error.__cause__ or error).partition("\n")[0]
     return ConfigError(f"The override {key!r} does not fit: {cause.rstrip('.')}; give another value." if key else cause)
@@ -95,6 +118,7 @@ def compose(overrides: Sequence[str]) -> TrainConfig:
 
 def _composed(overrides: Sequence[str]) -> DictConfig:
     _publish()
+    overrides = [_literal(word) for word in overrides]
     _check_choices(overrides)
     with initialize(version_base="1.3", config_path=None):
         try:
