@@ -1,6 +1,7 @@
 """Networks for several animals: trained, measured, loaded again."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -77,6 +78,8 @@ def test_train_evaluate_and_load(words, project, tmp_path):
     assert sum(scores.animals for scores in known.animals.values()) == 20 and new.animals["new"].animals == 6
     table = read_predictions(root / "predictions.csv")
     assert table.animals is not None and table.animals.individuals == ("animal1", "animal2")
+    task = json.loads(RunDir(root).provenance.read_text())["task"]
+    assert task == ("top down" if "detector.width=0.5" in words else "bottom up")
     losses = (RunDir(root).root / "metrics.csv").read_text().splitlines()[0].split(",")
     learned = {f"train_{name}_loss" for name in ("temporal", "pca_singleview", "unimodal_mse", "consistency")}
     assert learned <= set(losses) and ("train_detection_loss" in losses) == ("detector.width=0.5" in words)

@@ -54,6 +54,7 @@ def test_it_learns_and_writes_what_the_reference_writes(overrides, project):
     for p, t, e in zip(predictions, labels, rows[1:], strict=True):
         assert float(e[1]) == pytest.approx(np.hypot(float(p[1]) - float(t[1]), float(p[2]) - float(t[2])), abs=1e-6)
     provenance = json.loads((run / "provenance.json").read_text())
+    assert provenance["task"] == "one animal"
     assert sum(len(part) for part in provenance["split"].values()) == 20 and len(provenance["data"]["sha256"]) == 64
     metrics = list(csv.DictReader((run / "metrics.csv").open()))
     assert len(metrics) == 50 and float(metrics[-1]["val_pixel_error"]) < float(metrics[0]["val_pixel_error"])

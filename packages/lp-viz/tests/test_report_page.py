@@ -151,6 +151,24 @@ def test_the_page_says_what_the_tables_say(made):
     assert "walk" in page.text and "frame (25 per second)" in page.text
 
 
+@pytest.mark.parametrize(("task", "shown"), [("top down", True), ("bottom up", False), ("one animal", False)])
+def test_the_page_names_the_detector_where_there_is_one(made, task, shown):
+    run = made[0] / "run"
+    facts = json.loads((run / "provenance.json").read_text()) | {"task": task}
+    (run / "provenance.json").write_text(json.dumps(facts))
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["parts"]["detector"], config["data"]["crop_size"], config["detector"] = (
+        "ssdlite",
+        [48, 40],
+        {"kinds": ["dog"]},
+    )
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    write_report(run, made[0] / "r.html")
+    text = Page(made[0] / "r.html").text
+    assert ("ssdlite · finds dog" in text) == ("40 × 48 pixels" in text) == shown
+    assert ("animals are found" in text) == (task != "one animal")
+
+
 def test_the_page_needs_nothing_else_and_runs_nothing_of_others(made):
     root, *_ = made
     write_report(root / "run", root / "r.html")

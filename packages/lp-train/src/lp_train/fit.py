@@ -76,7 +76,7 @@ def train(config: TrainConfig, draw: Drawers | None = None, say: Any = print) ->
     say(
         f"{count} labeled frames ({len(data.split.train)} train), {len(data.labels.keypoint_names)} keypoints, {sentence}"
     )
-    write_provenance(run.provenance, data, sentence)
+    write_provenance(run.provenance, data, sentence, tracker.net)
     save_poses(run.poses, data.poses)
     if config.conditions:
         keep_copy(config.conditions, run)

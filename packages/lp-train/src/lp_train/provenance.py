@@ -7,7 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from lp_core import LabelSet
+from lp_detectors.conditional import ConditionalNet
+from lp_detectors.top_down import TopDownNet
 from lp_io import atomic_path
+from torch import nn
 
 from lp_train.data import RunData
 
@@ -36,11 +39,12 @@ def data_hash(labels: LabelSet) -> str:
     return digest.hexdigest()
 
 
-def write_provenance(path: Path, data: RunData, device: str) -> None:
-    """Write versions, machine, data hash and split indices as JSON."""
+def write_provenance(path: Path, data: RunData, device: str, net: nn.Module) -> None:
+    """Write versions, machine, data hash, split indices and how the animals are found as JSON."""
     facts = {
         "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
         "machine": {"system": platform.platform(), "device": device},
+        "task": _task(net),
         "data": {
             "root": str(data.labels.root.resolve()),
             "labels": str(data.labels.source),
@@ -52,3 +56,9 @@ def write_provenance(path: Path, data: RunData, device: str) -> None:
     }
     with atomic_path(path) as temporary:
         Path(temporary).write_text(json.dumps(facts, indent=1))
+
+
+def _task(net: nn.Module) -> str:
+    if isinstance(net, TopDownNet):
+        return "conditional top down" if isinstance(net, ConditionalNet) else "top down"
+    return "bottom up" if getattr(net, "animals", None) else "one animal"

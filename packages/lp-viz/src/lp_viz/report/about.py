@@ -21,14 +21,16 @@ def about(run: Run) -> Chapter:
 def training_facts(run: Run) -> dict[str, str]:
     """What to tell a colleague about a training; empty where it is not known."""
     data, machine = run.provenance.get("data") or {}, run.provenance.get("machine") or {}
-    versions = run.provenance.get("versions") or {}
+    versions, task = run.provenance.get("versions") or {}, str(run.provenance.get("task") or "")
     return {
         "labels": str(data.get("labels") or look(run, "data.root") or ""),
         "their SHA-256": str(data.get("sha256", ""))[:16],
         "keypoints": _keypoints(run),
         "frames": _frames(run),
         "picture the network sees": _size(look(run, "data.image_size")),
-        "crop round each animal": _size(look(run, "data.crop_size")),
+        "animals are found": task if task != "one animal" else "",
+        "detector": _detector(run) if task == "top down" else "",
+        "crop round each animal": _size(look(run, "data.crop_size")) if "top down" in task else "",
         "backbone": _joined(look(run, "parts.backbone"), look(run, "backbone.model")),
         "weights before training": str(look(run, "backbone.weights") or _pretrained(run)),
         "head": _joined(look(run, "parts.head"), look(run, "head.loss")),
@@ -61,6 +63,11 @@ def _frames(run: Run) -> str:
 
 def _size(size: Any) -> str:
     return f"{size[1]} × {size[0]} pixels" if isinstance(size, list) and len(size) == 2 else ""
+
+
+def _detector(run: Run) -> str:
+    kinds = look(run, "detector.kinds") or []
+    return _joined(look(run, "parts.detector"), f"finds {', '.join(map(str, kinds))}" if kinds else "")
 
 
 def _joined(*words: Any) -> str:
