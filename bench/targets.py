@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from lp_core import AnimalHeadConfig, Animals, heads, target_generators
+from lp_heads.cells import labeled
 
 from bench.clock import report
 from bench.scene import Scene
@@ -29,13 +30,14 @@ def function_of(kind: str, scene: Scene) -> Callable[[], Any]:
     """What is timed."""
     torch.set_num_threads(1)
     points = torch.from_numpy(scene.points()).float()
-    flat, seen = points.flatten(1, 2), torch.full((len(points), scene.animals * scene.parts), 2)
+    each = torch.full(points.shape[:3], 2)
+    flat, seen = points.flatten(1, 2), each.flatten(1)
     if kind == "dekr":
         targets = several(scene, "dekr").target_generator
         return lambda: targets(flat, seen)
     if kind == "paf":
         limbs = paf_head(scene).target_generator.limbs
-        return lambda: limbs(points, seen.view(points.shape[:3]) > 0)
+        return lambda: limbs(points, labeled(points, each, scene.size))
     if kind == "grouping":
         return _decoding(scene, flat, seen)
     if scene.animals == 1:
@@ -43,7 +45,7 @@ def function_of(kind: str, scene: Scene) -> Callable[[], Any]:
         return lambda: single(flat, seen)
     factor = scene.stride.bit_length() - 1
     maps = several(scene, "paf", target=kind, downsample_factor=factor).target_generator.maps
-    return lambda: maps(points.transpose(1, 2), seen.view(points.shape[:3]).transpose(1, 2) > 0)
+    return lambda: maps(points.transpose(1, 2), labeled(points, each, scene.size).transpose(1, 2))
 
 
 def _decoding(scene: Scene, flat: torch.Tensor, seen: torch.Tensor) -> Callable[[], Any]:

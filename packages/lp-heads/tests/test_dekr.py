@@ -108,6 +108,20 @@ def test_targets_are_those_of_loops_over_pixels(stride, radius):
             np.testing.assert_allclose(targets[key][frame].numpy(), value, atol=1e-6, err_msg=key)
 
 
+def test_of_boxes_of_the_same_size_the_first_animal_s_has_the_cell():
+    """Animals of one keypoint each, whose boxes are all as large as a box can be small, on and beside each other."""
+    g = torch.Generator().manual_seed(5)
+    points = torch.full((4, 14, 2), torch.nan, dtype=torch.float64)
+    points[:, 0:12:4] = 40 + 12 * torch.rand(4, 3, 2, generator=g, dtype=torch.float64)
+    points[0, 4] = points[0, 0]
+    flags = torch.where(points.isnan().any(-1), 0, VISIBLE)
+    targets = build(image_size=(64, 96), stride=4, radius=17.0).target_generator(points, flags)
+    for frame in range(4):
+        expected = by_loops(points[frame].numpy(), flags[frame].numpy(), MICE, (64, 96), 4, 17.0, 0.1)
+        for key, value in zip(("offsets_targ", "offsets_weight_targ"), expected[2:], strict=True):
+            np.testing.assert_allclose(targets[key][frame].numpy(), value, atol=1e-6, err_msg=key)
+
+
 def test_a_frame_without_labels():
     points = torch.full((2, 14, 2), torch.nan)
     head = build()

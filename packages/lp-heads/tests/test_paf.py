@@ -99,6 +99,17 @@ def test_fields_are_their_definition(stride, width):
     assert (expected != 0).mean() > 0.02
 
 
+def test_fields_of_one_animal_are_their_definition():
+    g = torch.Generator().manual_seed(4)
+    parts = torch.rand(3, 1, 3, 2, generator=g) * torch.tensor([120.0, 90.0])
+    known = torch.ones(3, 1, 3, dtype=torch.bool)
+    known[2, 0, 1] = False
+    found = LimbTargets((96, 128), 4, ((0, 1), (0, 2)), 20.0)(parts, known)
+    expected = field_by_definition(parts.double().numpy(), known.numpy(), ((0, 1), (0, 2)), (24, 32), 4, 20.0)
+    assert (np.abs(found.numpy() - expected) > 1e-4).sum() <= 1  # cells on an edge of a band, to float32's accuracy
+    assert not found[2, :2].any() and found[2, 2:].any()
+
+
 def test_all_lines_are_visited_alike_on_other_devices(monkeypatch):
     """What a CPU leaves out has no cell in reach: the other way of listing lines gives the same fields."""
     g = torch.Generator().manual_seed(1)

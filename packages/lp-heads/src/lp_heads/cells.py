@@ -38,6 +38,14 @@ def zeros(count: int, like: Tensor) -> Float[Tensor, " {count}"]:
     return torch.from_numpy(np.zeros(count, NUMPY[like.dtype]))
 
 
+def is_nearest(
+    cells: Int[Tensor, "*claims"], distance: Float[Tensor, "*claims"], nearest: Float[Tensor, " cells"]
+) -> Bool[Tensor, "*claims"]:
+    """Whether there is no smaller distance among the claims on the same cell; `nearest` is overwritten by the smallest."""
+    nearest.fill_(torch.inf).scatter_reduce_(0, cells.flatten(), distance.flatten(), "amin")
+    return distance == nearest.index_select(0, cells.flatten()).view_as(distance)
+
+
 def nearest_claims(
     cells: Int[Tensor, "*claims"], distance: Float[Tensor, "*claims"], order: Int[Tensor, "..."], count: int
 ) -> Int[Tensor, "*claims"]:
@@ -48,10 +56,8 @@ def nearest_claims(
         distance: in input pixels.
         order: broadcasts to the claims; of claims equally near the smallest gets the cell.
     """
-    key = distance + EVEN * order
-    nearest = key.new_full((count + 1,), torch.inf).scatter_reduce_(0, cells.flatten(), key.flatten(), "amin")
-    first = nearest.index_select(0, cells.flatten()).view_as(cells)
-    return cells.masked_fill(key != first, count)
+    nearest = is_nearest(cells, distance + EVEN * order, distance.new_empty(count + 1))
+    return cells.masked_fill(~nearest, count)
 
 
 def labeled(

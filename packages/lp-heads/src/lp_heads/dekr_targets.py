@@ -1,13 +1,20 @@
 """Labels as the targets of DEKR: score maps of parts and centres, and offsets round the centres."""
 
+import math
+
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from lp_core import VISIBLE, Animals, Size
 from torch import Tensor
 
+from lp_heads.cells import map_size, to_cells
+from lp_heads.curves import gaussian_curves, largest_product
 from lp_heads.gaussian_heatmap import inside
+from lp_heads.windows import FAR, draw, of_nearest, windows, zero_maps
 
 REACH = 3.0  # standard deviations after which a Gaussian is cut off
+Points = Float[Tensor, "batch maps animals 2"]
+Shown = Bool[Tensor, "batch maps animals"]
 
 
 def score_sigmas(radius: float, stride: float) -> tuple[float, float]:
@@ -37,68 +44,57 @@ class DEKRTargets:
         self.animals, self.image_size, self.stride, self.background = animals, image_size, stride, background
         self.radius = max(radius / stride, 1.0)
         self.sigma, self.centre_sigma = score_sigmas(radius, stride)
-        self.size: Size = (round(image_size[0] / stride), round(image_size[1] / stride))
+        self.size: Size = map_size(image_size, stride)
 
     def __call__(
         self, keypoints: Float[Tensor, "batch keypoints 2"], visibility: Int[Tensor, "batch keypoints"]
     ) -> dict[str, Tensor]:
         """Keypoints in input pixels → `scoremaps_targ`, `offsets_targ` and the weight of each of their cells."""
         visible = (visibility == VISIBLE) & inside(keypoints, self.image_size)
-        cells = torch.where(visible[..., None], (keypoints + 0.5) / self.stride - 0.5, 0.0)
-        owned, shape = self.animals.owned, (len(self.animals.individuals), len(self.animals.parts))
-        parts, seen = cells[:, :owned].unflatten(1, shape), visible[:, :owned].unflatten(1, shape)
-        centres = parts.sum(-2) / seen.sum(-1, keepdim=True).clamp_min(1)
-        maps = torch.cat(
-            [
-                self._scores(parts, seen, self.sigma),
-                self._scores(centres[:, :, None], seen.any(-1, keepdim=True), self.centre_sigma),
-                self._scores(cells[:, None, owned:], visible[:, None, owned:], self.sigma),
-            ],
-            dim=1,
+        cells = torch.where(visible[..., None], to_cells(keypoints, self.stride), 0.0)
+        parts, unique = self._split(cells)
+        seen, unique_seen = self._split(visible)
+        present = seen.any(1)
+        centres = parts.sum(1) / seen.sum(1)[..., None].clamp_min(1)
+        owned = parts.shape[1]
+        scores, weights, offsets, offset_weights = zero_maps(
+            len(cells), 2 * (owned + 1 + unique.shape[1],) + 2 * (2 * owned,), self.size, cells
         )
-        weights = torch.where(maps > 0, 1.0, self.background)
-        return {"scoremaps_targ": maps, "scoremaps_weight_targ": weights, **self._offsets(parts, seen, centres)}
+        self._scores(parts, seen, self.sigma, scores[:, :owned])
+        self._scores(centres[:, None], present[:, None], self.centre_sigma, scores[:, owned : owned + 1])
+        self._scores(unique[:, :, None], unique_seen[:, :, None], self.sigma, scores[:, owned + 1 :])
+        torch.sign(scores, out=weights).clamp_(min=self.background)
+        self._offsets(parts, seen, torch.where(present[..., None], centres, FAR), (offsets, offset_weights))
+        return {
+            "scoremaps_targ": scores,
+            "scoremaps_weight_targ": weights,
+            "offsets_targ": offsets,
+            "offsets_weight_targ": offset_weights,
+        }
 
-    def _scores(
-        self, points: Float[Tensor, "batch animals maps 2"], shown: Bool[Tensor, "batch animals maps"], sigma: float
-    ) -> Float[Tensor, "batch maps h w"]:
-        rows, columns = self._curve(points[..., 1], 0, sigma), self._curve(points[..., 0], 1, sigma)
-        return ((rows * shown[..., None])[..., :, None] * columns[..., None, :]).amax(1)
+    def _split(self, values: Shaped[Tensor, "batch keypoints *more"]) -> tuple[Tensor, Tensor]:
+        """The axis of keypoints → (batch, parts, animals, …) and (batch, unique, …)."""
+        shape = (len(self.animals.individuals), len(self.animals.parts))
+        return values[:, : self.animals.owned].unflatten(1, shape).transpose(1, 2), values[:, self.animals.owned :]
 
-    def _curve(self, centre: Float[Tensor, "*batch"], axis: int, sigma: float) -> Float[Tensor, "*batch cells"]:
-        distance = self._grid(axis, centre) - centre[..., None]
-        return torch.exp(-0.5 * (distance / sigma) ** 2) * (distance.abs() <= REACH * sigma)
-
-    def _grid(self, axis: int, like: Tensor) -> Float[Tensor, " cells"]:
-        return torch.arange(self.size[axis], device=like.device, dtype=like.dtype)
+    def _scores(self, points: Points, shown: Shown, sigma: float, out: Float[Tensor, "batch maps h w"]) -> None:
+        rows, columns = gaussian_curves(points, self.size, sigma, REACH * sigma)
+        largest_product(rows * shown[..., None], columns, out)
 
     def _offsets(
-        self,
-        parts: Float[Tensor, "batch animals parts 2"],
-        seen: Bool[Tensor, "batch animals parts"],
-        centres: Float[Tensor, "batch animals 2"],
-    ) -> dict[str, Tensor]:
-        area = box_area(parts, seen, self.radius)
-        x, y = self._grid(1, parts), self._grid(0, parts)
-        near_x = ((x - centres[..., :1]).abs() <= self.radius) & seen.any(-1, keepdim=True)
-        near = ((y - centres[..., 1:]).abs() <= self.radius)[..., :, None] & near_x[..., None, :]
-        smallest, owner = torch.where(near, area[..., None, None], torch.inf).min(1)  # per cell
-        owner = owner.flatten(1)[:, None]
-
-        def of_owner(values: Float[Tensor, "batch animals maps"]) -> Float[Tensor, "batch maps h w"]:
-            spread = values.transpose(1, 2).gather(2, owner.expand(-1, values.shape[2], -1))
-            return spread.unflatten(2, self.size)
-
-        weights = of_owner(seen * area[..., None].rsqrt()) * smallest.isfinite()[:, None]
-        known = weights > 0
-        offsets = [
-            torch.where(known, cells - of_owner(parts[..., axis]), 0.0)
-            for axis, cells in ((0, x[None, :]), (1, y[:, None]))
-        ]
-        return {
-            "offsets_targ": torch.stack(offsets, dim=2).flatten(1, 2),
-            "offsets_weight_targ": weights.repeat_interleave(2, dim=1),
-        }
+        self, parts: Points, seen: Shown, centres: Float[Tensor, "batch animals 2"], out: tuple[Tensor, Tensor]
+    ) -> None:
+        """Offsets and their weight into `out`; only the squares round the centres are visited."""
+        area = box_area(parts.transpose(1, 2), seen.transpose(1, 2), self.radius)
+        w = windows(centres, self.radius, self.size)
+        inside = (w.way_x.abs() <= self.radius) & (w.way_y.abs() <= self.radius)
+        rank = area.argsort(stable=True).argsort().to(area)[..., None, None]  # of equal boxes the first animal's
+        own = of_nearest(inside, w.cells, rank, math.prod(self.size))[:, None] & seen[..., None, None]
+        x, y = (parts[..., axis, None, None] for axis in (0, 1))
+        ways = [torch.where(own, cells[:, None] - part, 0.0) for cells, part in ((w.x, x), (w.y, y))]
+        weight = torch.where(own, area.rsqrt()[:, None, :, None, None], 0.0)
+        draw(out[0], torch.stack(ways, dim=2).flatten(1, 2), w.cells)
+        draw(out[1], weight.repeat_interleave(2, dim=1), w.cells)
 
 
 def box_area(

@@ -12,7 +12,7 @@ SIGMA = 1.25  # heatmap cells; the reference's value
 
 def inside(keypoints: Float[Tensor, "*batch 2"], image_size: Size) -> Bool[Tensor, "*batch"]:
     """Whether points in input pixels lie in the image, which covers [-0.5, W - 0.5] × [-0.5, H - 0.5]; NaN does not."""
-    limit = torch.tensor([image_size[1], image_size[0]], device=keypoints.device) - 0.5
+    limit = torch.linspace(image_size[1] - 0.5, image_size[0] - 0.5, 2, device=keypoints.device)  # nothing is copied
     return ((keypoints >= -0.5) & (keypoints <= limit)).all(-1)
 
 
@@ -49,10 +49,10 @@ class GaussianHeatmap:
         cells = (torch.where(visible[..., None], keypoints, 0.0) + 0.5) / self.stride - 0.5
         columns = normalised_gaussian(cells[..., 0], width, self.sigma)
         rows = normalised_gaussian(cells[..., 1], height, self.sigma)
-        maps = rows[..., :, None] * columns[..., None, :]
         uniform = torch.ones_like(visible) if self.uniform_for_unlabeled else visibility == OCCLUDED
-        elsewhere = uniform.to(maps.dtype) / (height * width)
-        return {"heatmaps_targ": torch.where(visible[..., None, None], maps, elsewhere[..., None, None])}
+        rows = torch.where(visible[..., None], rows, uniform[..., None].to(rows.dtype) / (height * width))
+        columns = torch.where(visible[..., None], columns, 1.0)
+        return {"heatmaps_targ": rows[..., :, None] * columns[..., None, :]}
 
 
 @dataclass(slots=True, kw_only=True)
