@@ -143,6 +143,9 @@ def test_the_engine_s_parts(run_python, coco_project, commands, tmp_path):
     np.testing.assert_allclose(page["table"].keypoints[16:], page["points"], atol=0.01)
     assert np.isfinite(page["points"]).any()
     assert page["in_boxes"].shape == (2, 2, 5, 2) and page["alone"].shape == (2, 5, 2)
+    assert len(page["predictions"]) == 20 and page["predictions"][0]["bodyparts"].shape == (2, 5, 3)
+    poses = np.stack([frame["bodyparts"][..., :2].reshape(10, 2) for frame in page["predictions"]])
+    np.testing.assert_allclose(poses, page["table"].keypoints, atol=0.01)
     with pytest.raises(ConfigError, match="no option 'kernel'; did you mean 'kernel_size'"):
         backbones.make("dummy", kernel=3)
     (line,) = commands("docs/deeplabcut-engine.md")

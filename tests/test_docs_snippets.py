@@ -29,7 +29,7 @@ PYTHON = {
     "docs/add-an-augmentation.md": "test_docs_engine", "docs/add-a-label-format.md": "test_docs_engine",
     "docs/deeplabcut-engine.md": "test_docs_engine", "docs/python.md": "test_docs_python",
     "docs/pixels.md": "test_docs_site", "docs/decisions/0003-keypoint-shape.md": "test_docs",
-    "docs/prediction.md": "test_docs",
+    "docs/prediction.md": "test_docs", "docs/beside-deeplabcut.md": "test_docs_deeplabcut",
 }  # fmt: skip
 TOML = {
     "docs/add-a-loss.md",

@@ -38,6 +38,12 @@ class TestWithFlips(AugmentationContract):
     geometric = COLOURS
 
 
+class TestWithScalesAndMoves(AugmentationContract):
+    name = "dlc"
+    options = {"scale": parts.Scale(p=0.7), "translate": parts.Translate(p=0.7)}  # noqa: RUF012
+    geometric = COLOURS
+
+
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
@@ -64,6 +70,29 @@ def test_quarter_turns_are_exact():
     out = turn(image, torch.tensor([[[1.0, 2.0]]]), torch.tensor([[2]]), generator())
     torch.testing.assert_close(out.images, torch.rot90(image.float(), -1, (2, 3)))
     torch.testing.assert_close(out.keypoints, torch.tensor([[[5.0, 1.0]]]))
+
+
+def test_scales_and_moves_are_spread_evenly_and_have_their_meaning():
+    """DeepLabCut's `affine`: one factor for both directions about the centre, then a move in each direction."""
+    words = {"scale": parts.Scale(p=0.5), "translate": parts.Translate(p=0.5, fraction=0.2)}
+    change = augmentations.make("default", **words).build(keypoint_names=("a", "b", "c"))
+    points = torch.tensor([[[31.5, 15.5], [41.5, 15.5], [31.5, 20.5]]]).expand(4000, -1, -1)  # the first is the centre
+    out = change(torch.zeros(4000, 3, 32, 64, dtype=torch.uint8), points, torch.full((4000, 3), 2), generator())
+    moved = geometry.apply(out.transforms, points).double().numpy()
+    factor = (moved[:, 1, 0] - moved[:, 0, 0]) / 10
+    np.testing.assert_allclose(moved[:, 2, 1] - moved[:, 0, 1], 5 * factor, atol=1e-4)
+    assert np.abs(moved[:, 1, 1] - moved[:, 0, 1]).max() < 1e-4
+    share = (moved[:, 0] - [31.5, 15.5]) / [64, 32]
+    for values, low, high, still in (
+        (factor, 0.5, 1.25, 1.0),
+        (*share.T[:1], -0.2, 0.2, 0),
+        (*share.T[1:], -0.2, 0.2, 0),
+    ):
+        changed = np.sort(values[np.abs(values - still) > 1e-5])
+        assert len(changed) == pytest.approx(2000, abs=130)  # four standard deviations
+        np.testing.assert_allclose(changed, np.linspace(low, high, len(changed)), atol=0.05 * (high - low))
+    with pytest.raises(ConfigError, match=r"augmentation\.scale: smallest=2\.0 must be above 0"):
+        parts.Scale(p=0.5, smallest=2.0)
 
 
 NOISE = np.random.default_rng(0).uniform(0, 255, (60, 80)).astype(np.float32)

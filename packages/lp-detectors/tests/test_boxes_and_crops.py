@@ -118,6 +118,24 @@ def test_content_and_points_move_alike():
     assert (images.permute(0, 1, 3, 4, 2)[outside] == 0).all()
 
 
+@pytest.mark.parametrize("samples", [1, 3])
+def test_without_context_what_lies_beside_the_box_is_black(samples: int):
+    """Pixel by pixel: the window is the same, and so is what is in the box."""
+    frames, boxes = 1 + torch.rand(2, 3, 60, 80, generator=G), random_boxes(2, 4, seed=5)
+    whole, alone = Crops.of(boxes, (24, 32)), Crops.of(boxes, (24, 32), context=False)
+    assert torch.equal(whole.transforms, alone.transforms)
+    everything, some = cut(frames, whole, samples), cut(frames, alone, samples)
+    v, u = torch.meshgrid(torch.arange(24.0), torch.arange(32.0), indexing="ij")
+    source = alone.to_frame(torch.stack([u, v], -1).flatten(0, 1).expand(2, 4, -1, -1)).unflatten(2, (24, 32))
+    low, high = (boxes[..., None, None, side : side + 2] for side in (0, 2))
+    half = alone.scale[..., None, None, None] * (samples - 1) / (2 * samples)  # the samples of a pixel reach so far
+    inside = ((source >= low + half) & (source <= high - half)).all(-1)
+    outside = ((source < low - half) | (source > high + half)).any(-1)
+    assert 0.2 < inside.float().mean() < 0.9 and outside.float().mean() > 0.1
+    assert torch.equal(some.permute(0, 1, 3, 4, 2)[inside], everything.permute(0, 1, 3, 4, 2)[inside])
+    assert (some.permute(0, 1, 3, 4, 2)[outside] == 0).all() and (everything.permute(0, 1, 3, 4, 2)[outside] > 0).any()
+
+
 def test_cutting_is_differentiable_in_frames_and_boxes():
     frames = torch.rand(1, 1, 9, 11, generator=G, dtype=torch.float64, requires_grad=True)
     boxes = torch.tensor([[[1.13, 2.21, 6.4, 7.3]]], dtype=torch.float64, requires_grad=True)

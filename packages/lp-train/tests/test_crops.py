@@ -1,10 +1,13 @@
 """Frames of several animals as crops of one each."""
 
+import dataclasses
+
 import pytest
 import torch
 from lp_core import Animals
 from lp_core.tensors import Augmented, Clip, LabeledBatch
 from lp_data.augmentation.geometry import apply, invert
+from lp_train import build_network, compose
 from lp_train.crops import CropRule
 from lp_train.unsupervised import original_keypoints
 
@@ -110,3 +113,27 @@ def test_clips_follow_each_animal_and_go_back_to_original_pixels():
         expected = original_keypoints(plain[:, None], clip.original_size.expand(count, 2), FRAME)
         found = original_keypoints(apply(invert(own.transform), middle), clip.original_size.expand(count, 2), CROP)
         assert torch.allclose(found[own.valid], expected[own.valid], atol=1e-3)
+
+
+class Looking(torch.nn.Module):
+    """In place of the network of the crops: keeps what it is shown."""
+
+    context, keypoint_names, image_size, model_type = 0, ("nose", "ear", "tail"), CROP, "looking"
+
+    def forward(self, images):
+        self.seen = images
+        return torch.zeros(len(images), 3, 2), torch.zeros(len(images), 3)
+
+
+@pytest.mark.parametrize("context", [True, False])
+def test_training_and_prediction_show_the_same(context):
+    """Crops of the labeled animals, cut for training and by the network that predicts."""
+    words = [f"data.image_size={list(FRAME)}", "data.crop_size=[64,64]", "backbone.pretrained=false"]
+    net = build_network(compose([*words, f"data.crop_context={context}"]), RULE.animals.keypoint_names, RULE.animals)
+    net.pose, net.crop_size = Looking(), CROP
+    batch, rule = labeled(), dataclasses.replace(RULE, context=net.options.context)
+    cropped, _ = rule.validation(batch)
+    net.poses(batch.images, rule.boxes(batch.keypoints))
+    assert torch.equal(net.pose.seen, cropped.images) and net.options.context == context
+    black = (cropped.images == 0).all(1).float().mean()
+    assert black > 0.2 if not context else black < 0.1

@@ -4,9 +4,10 @@ import csv
 import dataclasses
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from lp_core import ConfigError
-from lp_train import RunDir, compose, train
+from lp_train import RunDir, compose, fit, train
 from lp_train.callbacks.checkpoints import snapshots
 from lp_train.optimization import Schedule
 from torch.optim import SGD
@@ -66,6 +67,84 @@ def test_resuming_between_unequal_steps_is_exact(overrides, tmp_path, killed):
     one, two = last(whole), last(train(config, say=silent))
     assert one["global_step"] == two["global_step"] == 6
     assert all(torch.equal(one["state_dict"][k], two["state_dict"][k]) for k in one["state_dict"])
+
+
+def test_clipping_shortens_the_whole_gradient(overrides, tmp_path):
+    """After one step Adam's first running mean is a tenth of the gradient: as long as allowed, in the same direction."""
+    whole = {}
+    for longest in (0.0, 1e-4):
+        words = [*overrides, "training.steps_per_epoch=1", "training.max_epochs=1", f"training.gradient_clip={longest}"]
+        run = train(switched_off(compose([*words, f"out={tmp_path / str(longest)}"])), say=silent)
+        means = [s["exp_avg"].flatten() for s in last(run)["optimizer_states"][0]["state"].values()]
+        whole[longest] = 10 * torch.cat(means).double()
+    free, clipped = whole.values()
+    assert free.norm() > 1e-3 and float(clipped.norm()) == pytest.approx(1e-4, rel=1e-2)
+    torch.testing.assert_close(clipped / clipped.norm(), free / free.norm(), rtol=0, atol=1e-5)
+
+
+def test_what_is_evaluated_is_the_running_mean_of_the_weights(overrides, tmp_path):
+    """Of two steps with a decay of 0.75: three quarters of the first's weights and a quarter of the second's."""
+
+    def weights(name, steps, decay=0.0):
+        words = ["training.max_epochs=1", f"training.steps_per_epoch={steps}", f"training.ema_decay={decay}"]
+        run = train(switched_off(compose([*overrides, *words, f"out={tmp_path / name}"])), say=silent)
+        return torch.load(RunDir(run).best(), weights_only=True)["state_dict"]
+
+    one, two, mean = weights("one", 1), weights("two", 2), weights("mean", 2, 0.75)
+    trained = [k for k, v in one.items() if v.is_floating_point() and "running" not in k and not torch.equal(v, two[k])]
+    assert len(trained) > 10
+    for key in trained:
+        torch.testing.assert_close(mean[key], 0.75 * one[key] + 0.25 * two[key], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_precision_is_that_of_convolutions_and_of_nothing_kept(precision, dtype, overrides, monkeypatch):
+    """The backbone computes in it; the head's outputs, which losses are sensitive to, and the weights do not."""
+    seen, build = {}, fit.build_tracker
+
+    def watched(config, data):
+        tracker = build(config, data)
+        layer = next(m for m in tracker.pose.backbone.modules() if isinstance(m, torch.nn.Conv2d))
+        layer.register_forward_hook(lambda module, given, out: seen.setdefault("backbone", set()).add(out.dtype))
+        tracker.pose.head.register_forward_hook(
+            lambda module, given, out: seen.setdefault("head", set()).update(v.dtype for v in out.values())
+        )
+        return tracker
+
+    monkeypatch.setattr(fit, "build_tracker", watched)
+    words = [*overrides, f"training.precision={precision}", "training.max_epochs=1", "training.steps_per_epoch=1"]
+    run = train(compose(words), say=silent)
+    assert seen == {"backbone": {dtype}, "head": {torch.float32}}
+    kept = last(run)["state_dict"].values()
+    assert {v.dtype for v in kept if v.is_floating_point()} == {torch.float32}
+
+
+class Recorder(pl.loggers.CSVLogger):
+    """In place of Weights & Biases."""
+
+    seen: list[dict[str, float]] = []  # noqa: RUF012
+
+    def log_metrics(self, metrics, step=None):
+        self.seen.append({name: float(value) for name, value in metrics.items()})
+
+
+def test_weights_and_biases_gets_what_metrics_csv_has(overrides, monkeypatch):
+    monkeypatch.setattr(fit, "WandbLogger", Recorder)
+    monkeypatch.setattr(Recorder, "seen", [])
+    run = train(compose([*overrides, "training.wandb=true", "training.max_epochs=2"]), say=silent)
+    rows = list(csv.DictReader((run / "metrics.csv").open()))
+    for name in ("val_supervised_loss", "train_supervised_loss"):
+        theirs = [metrics[name] for metrics in Recorder.seen if name in metrics]
+        assert theirs == pytest.approx([float(row[name]) for row in rows], rel=1e-4)
+
+
+def test_weights_and_biases_that_is_not_installed_is_one_sentence(overrides, monkeypatch):
+    def absent(**_):
+        raise ModuleNotFoundError("No module named 'wandb'")
+
+    monkeypatch.setattr(fit, "WandbLogger", absent)
+    with pytest.raises(ConfigError, match=r"needs Weights & Biases: pip install 'lp-train\[wandb\]'\.$"):
+        train(compose([*overrides, "training.wandb=true"]), say=silent)
 
 
 def factors(schedule, epochs):

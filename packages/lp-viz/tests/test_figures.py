@@ -70,6 +70,36 @@ def test_metrics_by_epoch(tmp_path):
     assert "step" not in series
 
 
+LEARNING_STATS = """step,losses/eval.total_loss,losses/train.bodypart_heatmap,losses/train.total_loss,metrics/test.rmse
+1,,0.5,0.75,
+2,nan,0.25,0.5,12.5
+"""  # as DeepLabCut 3.0.2 writes it: no evaluation in the first epoch, and none of the loss in the second
+
+
+def test_deeplabcut_s_table_has_our_names(tmp_path):
+    (tmp_path / "learning_stats.csv").write_text(LEARNING_STATS)
+    assert read_metrics(tmp_path / "learning_stats.csv") == {
+        "train_bodypart_heatmap": ([1.0, 2.0], [0.5, 0.25]),
+        "train_total_loss": ([1.0, 2.0], [0.75, 0.5]),
+        "val_rmse": ([2.0], [12.5]),
+    }
+    written = learning_curves(tmp_path / "learning_stats.csv", tmp_path / "curves.png")
+    with Image.open(written) as image:
+        assert np.asarray(image.convert("L")).std() > 10
+
+
+def test_a_curve_of_one_point_is_seen(tmp_path):
+    """In the colour of validation there is more than the short line of the legend."""
+    ink = []
+    for value in ("", "2.5"):
+        (tmp_path / "metrics.csv").write_text(f"epoch,train_loss,val_loss\n0,3.0,9.0\n1,2.0,{value}\n")
+        with Image.open(learning_curves(tmp_path / "metrics.csv", tmp_path / "curves.png")) as image:
+            picture = np.asarray(image.convert("RGB")).astype(int)
+        ink.append(np.argwhere(np.abs(picture - [0xD5, 0x5E, 0x00]).sum(-1) < 30))
+    assert np.ptp(ink[0], axis=0)[1] > 100  # the dot of the first epoch is far left of the legend
+    assert len(ink[1]) > len(ink[0]) > 20
+
+
 def test_figures_are_png_files_with_ink(tmp_path):
     (tmp_path / "metrics.csv").write_text(METRICS)
     errors = np.random.default_rng(0).lognormal(1, 1, (30, 4))

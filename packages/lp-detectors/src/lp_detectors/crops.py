@@ -1,6 +1,6 @@
 """Cut boxes out of frames, and the way back for points."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Shaped
@@ -20,18 +20,25 @@ class Crops:
         centre: (x, y) of each window in frame pixels.
         scale: frame pixels per crop pixel.
         size: (height, width) of every crop.
+        shown: (x, y), half the extent in frame pixels of what is seen of each window, the rest is black; None = everything.
     """
 
     centre: Float[Tensor, "*batch 2"]
     scale: Float[Tensor, "*batch"]
     size: Size
+    shown: Float[Tensor, "*batch 2"] | None = None
 
     @classmethod
-    def of(cls, boxes: Float[Tensor, "*batch 4"], size: Size) -> "Crops":
-        """The smallest windows of the shape of `size` that hold the boxes; NaN where there is no box."""
+    def of(cls, boxes: Float[Tensor, "*batch 4"], size: Size, *, context: bool = True) -> "Crops":
+        """The smallest windows of the shape of `size` that hold the boxes; NaN where there is no box.
+
+        Args:
+            context: show what lies beside the box too.
+        """
         extent = torch.tensor([size[1], size[0]], dtype=boxes.dtype, device=boxes.device)
         side = boxes[..., 2:] - boxes[..., :2]
-        return cls((boxes[..., 2:] + boxes[..., :2]) / 2, (side / extent).amax(-1), size)
+        shown = None if context else side / 2
+        return cls((boxes[..., 2:] + boxes[..., :2]) / 2, (side / extent).amax(-1), size, shown)
 
     @property
     def transforms(self) -> Float[Tensor, "*batch 2 3"]:
@@ -57,7 +64,7 @@ class Crops:
 def cut(
     frames: Shaped[Tensor, "batch channels height width"], crops: Crops, samples: int = 1
 ) -> Float[Tensor, "batch animals channels h w"]:
-    """The crops (batch, animals) of each frame, bilinear, black outside of the frame.
+    """The crops (batch, animals) of each frame, bilinear, black outside of the frame and of what is shown.
 
     Differentiable in the frames' values and in the windows. No frame is copied for its animals.
 
@@ -67,7 +74,7 @@ def cut(
     """
     if samples > 1:
         height, width = crops.size
-        fine = cut(frames, Crops(crops.centre, crops.scale / samples, (height * samples, width * samples)))
+        fine = cut(frames, replace(crops, scale=crops.scale / samples, size=(height * samples, width * samples)))
         return F.avg_pool2d(fine.flatten(0, 1), samples).unflatten(0, fine.shape[:2])
     x, y = _along(crops, 1), _along(crops, 0)  # (batch, animals, w) and (batch, animals, h) in frame pixels
     height, width = frames.shape[-2:]
@@ -83,7 +90,13 @@ def cut(
         frames.to(grid.dtype), grid.flatten(1, 2), mode="bilinear", padding_mode="border", align_corners=False
     )
     images = images.unflatten(2, (animals, h)).transpose(1, 2)
-    inside = _within(y, height)[..., :, None] & _within(x, width)[..., None, :]
+    seen_x, seen_y = _within(x, width), _within(y, height)
+    if crops.shown is not None:
+        seen_x, seen_y = (
+            seen & ((place - crops.centre[..., axis, None]).abs() <= crops.shown[..., axis, None])
+            for seen, place, axis in ((seen_x, x, 0), (seen_y, y, 1))
+        )
+    inside = seen_y[..., :, None] & seen_x[..., None, :]
     return images * inside[:, :, None]
 
 

@@ -26,6 +26,7 @@ class TopDownOptions:
         crops_at_once: at most, to bound memory; not when exported or compiled.
         samples: along each side of a crop's pixel; more than 1 for animals much larger than the crops. As in training.
         duplicate: object keypoint similarity from which of two poses the worse is left out.
+        context: crops show what lies beside their box, where it has another shape; else it is black. As in training.
     """
 
     detector_size: Size | None = None
@@ -33,6 +34,7 @@ class TopDownOptions:
     crops_at_once: int = 64
     samples: int = 1
     duplicate: float = 0.8
+    context: bool = True
 
 
 class TopDownNet(nn.Module):
@@ -113,7 +115,7 @@ class TopDownNet(nn.Module):
         if self.options.skip_empty and not torch.compiler.is_compiling():
             return self._poses_of_some(images, boxes, conditions)
         whole = boxes.new_tensor([-0.5, -0.5, images.shape[3] - 0.5, images.shape[2] - 0.5])
-        crops = Crops.of(torch.where(exists[..., None], boxes, whole), self.crop_size)
+        crops = Crops.of(torch.where(exists[..., None], boxes, whole), self.crop_size, context=self.options.context)
         keypoints, confidence = self.pose(*self._seen(images, crops, conditions))
         shape = (-1, boxes.shape[1])
         keypoints = crops.to_frame(keypoints.float().unflatten(0, shape))
@@ -124,7 +126,7 @@ class TopDownNet(nn.Module):
         """As above, without running the network on boxes that are not there."""
         exists = present(boxes)
         columns = int((exists.any(0) * torch.arange(1, boxes.shape[1] + 1, device=boxes.device)).amax().clamp_min(1))
-        crops = Crops.of(boxes[:, :columns], self.crop_size)
+        crops = Crops.of(boxes[:, :columns], self.crop_size, context=self.options.context)
         rows = exists[:, :columns].flatten().nonzero()[:, 0]
         if not len(rows):
             rows = rows.new_zeros(1)  # networks are not made for no images; what comes out is masked

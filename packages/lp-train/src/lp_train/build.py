@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 from lp_backbones.conditional import ConditionalConfig
@@ -20,7 +20,7 @@ from lp_core import (
 from lp_core.tensors import Loss
 from lp_detectors.conditional import ConditionalNet
 from lp_detectors.conditions import ConditionOptions
-from lp_detectors.top_down import TopDownNet
+from lp_detectors.top_down import TopDownNet, TopDownOptions
 from lp_losses import LossFactory, Renamed
 
 from lp_train._hydra import load
@@ -75,10 +75,11 @@ def is_conditional(config: TrainConfig) -> bool:
 def _top_down(config: TrainConfig, animals: Animals) -> TopDownNet:
     height, width = config.data.crop_size
     pose = _pose_network(config, animals.parts, (height, width))
+    options = TopDownOptions(context=config.data.crop_context)
     if is_conditional(config):
-        return ConditionalNet(pose, animals=animals, image_size=image_size(config))
+        return ConditionalNet(pose, animals=animals, image_size=image_size(config), options=options)
     detector = config.detector.build(image_size=image_size(config), animals=len(animals.individuals))
-    return TopDownNet(detector, pose, animals=animals, image_size=image_size(config))
+    return TopDownNet(detector, pose, animals=animals, image_size=image_size(config), options=options)
 
 
 def _pose_network(
@@ -161,7 +162,8 @@ def build_tracker(config: TrainConfig, data: RunData) -> Tracker:
     net = build_network(config, names, animals)
     if isinstance(net, TopDownNet):
         errors = _condition_errors(config) if isinstance(net, ConditionalNet) else None
-        crops = CropRule(net.animals, net.image_size, net.crop_size, config.training.batch_size, errors)
+        sizes = (net.image_size, net.crop_size)
+        crops = CropRule(net.animals, *sizes, config.training.batch_size, errors, net.options.context)
     pose = net.pose if isinstance(net, TopDownNet) else net
     supervised, others = build_losses(config, poses_of_crops(data.poses) if crops else data.poses)
     scale = getattr(supervised.losses[config.head.supervised_loss], "scale", 1.0)
@@ -209,7 +211,7 @@ def load_model(
     config = load(files.config)
     config.backbone, config.detector = _bare(config.backbone), _bare(config.detector)
     path = checkpoint or files.best()
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    state = _saved(path)
     try:
         names = tuple(state["keypoint_names"])
         net = build_network(config, names, with_skeleton(Animals.of(names), state.get("skeleton", [])))
@@ -221,6 +223,17 @@ def load_model(
         raise ConfigError(f"{path} does not fit {files.config}: {str(e).splitlines()[0]}") from e
     _proposing(net, conditions, files)
     return net.eval()
+
+
+def _saved(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ConfigError(f"checkpoint={path} does not exist; leave it out for the best one of the run.")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as e:  # torch raises anything on a damaged file
+        raise ConfigError(
+            f"{path} cannot be read as a checkpoint ({type(e).__name__}); give another, checkpoint=FILE."
+        ) from e
 
 
 def _bare(part: P) -> P:

@@ -74,6 +74,7 @@ class DataConfig:
         image_size: [height, width] of the network's input in pixels; proposed from the data if not given. Top-down, of the
             frames that the detector sees and crops are taken from.
         crop_size: [height, width] of the crops that a head for one animal sees where labels have several; others ignore it.
+        crop_context: crops show what lies beside an animal's box where it has another shape than the crop; false: that is black.
         videos: directory of videos; `root/videos` if not given.
         mirrored_column_matches: keypoint numbers of the same body parts in each mirrored view; found in names that end
             in `_top`, `_bot` and so on if not given.
@@ -88,6 +89,7 @@ class DataConfig:
     view_labels: list[str] | None = None
     image_size: list[int] | None = None
     crop_size: list[int] = field(default_factory=lambda: [128, 128])
+    crop_context: bool = True
     videos: str | None = None
     mirrored_column_matches: list[list[int]] | None = None
     columns_for_singleview_pca: list[int] | None = None

@@ -39,6 +39,7 @@ class CropRule:
         frame_size, size: (height, width) of the frames and of the crops.
         limit: crops of a step of training, drawn from those there are.
         errors: for a conditional network, of the poses it is told; crops are taken round these.
+        context: see `TopDownOptions`.
     """
 
     animals: Animals
@@ -46,6 +47,7 @@ class CropRule:
     size: Size
     limit: int
     errors: ConditionOptions | None = None
+    context: bool = True
 
     def boxes(self, keypoints: Float[Tensor, "batch keypoints 2"]) -> Float[Tensor, "batch animals 4"]:
         """The box round each animal's keypoints."""
@@ -93,7 +95,7 @@ class CropRule:
         if not len(rows):  # one crop without labels, as networks are not made for no images
             rows = animals = rows.new_zeros(1)
             boxes = torch.tensor([[0.0, 0.0, self.frame_size[1] - 1, self.frame_size[0] - 1]], device=rows.device)
-        crops = Crops.of(boxes, self.size)
+        crops = Crops.of(boxes, self.size, context=self.context)
         images = cut_each(frames.images, crops, rows)
         keypoints = crops.to_crop(by_animal(frames.keypoints, self.animals)[rows, animals])
         visibility = by_animal(frames.visibility, self.animals)[rows, animals]
@@ -137,7 +139,7 @@ class CropRule:
         return [self._clip(clip, filled(own), present(own)) for own in followed if present(own).any()]
 
     def _clip(self, clip: Clip, boxes: Float[Tensor, "frames 4"], found: Tensor) -> Clip:
-        crops = Crops.of(boxes, self.size)
+        crops = Crops.of(boxes, self.size, context=self.context)
         images = cut_each(clip.images, crops, torch.arange(len(clip), device=boxes.device))
         transforms = self.through(clip.transform.expand(len(clip), -1, -1), crops)
         return replace(clip, images=images.round().byte(), valid=clip.valid & found, transform=transforms)
@@ -153,7 +155,8 @@ def mirror_parts(parts: tuple[str, ...]) -> tuple[int, ...]:
 
 def cut_each(frames: Tensor, crops: Crops, rows: Int[Tensor, " crops"]) -> Float[Tensor, "crops 3 height width"]:
     """One crop out of frame `rows[i]` for each i."""
-    single = Crops(crops.centre[:, None], crops.scale[:, None], crops.size)
+    shown = None if crops.shown is None else crops.shown[:, None]
+    single = Crops(crops.centre[:, None], crops.scale[:, None], crops.size, shown)
     return cut(frames[rows].float(), single)[:, 0]
 
 

@@ -15,11 +15,14 @@ from matplotlib.figure import Figure
 from lp_viz.colors import keypoint_colors
 
 STAGES = {"train": "#0072B2", "val": "#D55E00", "test": "#009E73"}
+DEEPLABCUT = {"losses/train.": "train_", "losses/eval.": "val_", "metrics/test.": "val_"}  # it validates on test frames
 Series = tuple[list[float], list[float]]
 
 
 def learning_curves(metrics: Path | str, out: Path | str) -> Path:
     """Draw every number in a `metrics.csv` of Lightning over its epochs; training and validation share an axis.
+
+    DeepLabCut's `learning_stats.csv` is drawn in the same way.
 
     Raises:
         DataError: the file is missing, or has no epoch column, or holds no numbers.
@@ -33,7 +36,8 @@ def learning_curves(metrics: Path | str, out: Path | str) -> Path:
     for axis, (title, lines) in zip(axes, panels.items(), strict=True):
         for name, (epochs, values) in lines.items():
             stage = name.partition("_")[0]
-            axis.plot(epochs, values, color=STAGES.get(stage, "#444444"), label=stage if stage in STAGES else None)
+            look = {"color": STAGES.get(stage, "#444444"), "marker": "o" if len(epochs) == 1 else None}
+            axis.plot(epochs, values, label=stage if stage in STAGES else None, **look)
         _finish(axis, title, "epoch", [v for _, values in lines.values() for v in values])
         if any(name.partition("_")[0] in STAGES for name in lines):
             axis.legend(frameon=False)
@@ -41,10 +45,14 @@ def learning_curves(metrics: Path | str, out: Path | str) -> Path:
 
 
 def read_metrics(path: Path | str) -> dict[str, Series]:
-    """Columns of a `metrics.csv` as (epochs, values): empty cells left out, several rows of one epoch averaged."""
+    """Columns of a `metrics.csv` as (epochs, values): empty cells left out, several rows of one epoch averaged.
+
+    In DeepLabCut's `learning_stats.csv` steps are epochs; its columns get our names (`losses/train.x` is `train_x`, what it
+    computes on its test frames `val_x`).
+    """
     try:
         with Path(path).open(newline="") as file:
-            rows = list(csv.DictReader(file))
+            rows = [_as_ours(row) for row in csv.DictReader(file)]
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; train first.") from None
     if not rows or "epoch" not in rows[0]:
@@ -57,6 +65,17 @@ def read_metrics(path: Path | str) -> dict[str, Series]:
     if not found:
         raise DataError(f"{path} holds no metric; train for at least one epoch.")
     return {name: (sorted(v), [float(np.mean(v[e])) for e in sorted(v)]) for name, v in sorted(found.items())}
+
+
+def _as_ours(row: dict[str, str]) -> dict[str, str]:
+    """A row of DeepLabCut's table under our names, any other as it is."""
+    if "epoch" in row or not any(name.startswith(tuple(DEEPLABCUT)) for name in row):
+        return row
+    renamed = {"epoch": row.get("step", "")}
+    for name, cell in row.items():
+        start = next((start for start in DEEPLABCUT if name.startswith(start)), "")
+        renamed[DEEPLABCUT.get(start, "") + name.removeprefix(start)] = "" if cell == "nan" else cell
+    return renamed
 
 
 def error_plot(

@@ -42,6 +42,28 @@ class Rotate(Part):
 
 
 @dataclass(slots=True, kw_only=True)
+class Scale(Part):
+    """Larger or smaller about the centre, alike in both directions, by a factor between `smallest` and `largest`."""
+
+    smallest: float = 0.5
+    largest: float = 1.25
+
+    def __post_init__(self) -> None:
+        Part.__post_init__(self)
+        if not 0 < self.smallest <= self.largest:
+            raise ConfigError(
+                f"augmentation.scale: smallest={self.smallest} must be above 0, and not above largest={self.largest}."
+            )
+
+
+@dataclass(slots=True, kw_only=True)
+class Translate(Part):
+    """Moved by up to `fraction` of the width and of the height."""
+
+    fraction: float = 0.1
+
+
+@dataclass(slots=True, kw_only=True)
 class CropAndPad(Part):
     """Each side moves in or out by up to `fraction` of the image, which is then stretched back to its size."""
 
@@ -135,6 +157,8 @@ class PipelineConfig(AugmentationConfig):
     emboss: Emboss = field(default_factory=Emboss)
     grayscale: Grayscale = field(default_factory=Grayscale)
     gaussian_noise: GaussianNoise = field(default_factory=GaussianNoise)
+    scale: Scale = field(default_factory=Scale)
+    translate: Translate = field(default_factory=Translate)
 
     def build(self, *, keypoint_names: tuple[str, ...]) -> Pipeline:
         """The augmentation.

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from lp_data.augmentation.config import CropAndPad, Elastic, Rot90, Rotate
+from lp_data.augmentation.config import CropAndPad, Elastic, Rot90, Rotate, Scale, Translate
 
 Affine = Float[Tensor, "batch 2 3"]
 Points = Float[Tensor, "batch keypoints 2"]
@@ -85,6 +85,22 @@ def crops_and_pads(part: CropAndPad, batch: int, size: tuple[int, int], generato
     scale = 1 / (1 + before + after)
     shift = (0.5 + before * extent) * scale - 0.5
     return torch.cat([torch.diag_embed(scale), shift[..., None]], dim=-1)
+
+
+def scales(part: Scale, batch: int, size: tuple[int, int], generator: torch.Generator) -> Affine:
+    """Random factors, about the centre."""
+    on = drawn(part.p, batch, generator)
+    factor = torch.where(on, uniform((batch,), part.smallest, part.largest, generator), 1.0)
+    return about_centre(factor[:, None, None] * torch.eye(2), *size)
+
+
+def translations(part: Translate, batch: int, size: tuple[int, int], generator: torch.Generator) -> Affine:
+    """Random moves."""
+    on = drawn(part.p, batch, generator)[:, None]
+    extent = torch.tensor([float(size[1]), float(size[0])])
+    moves = identity(batch)
+    moves[..., 2] = uniform((batch, 2), -part.fraction, part.fraction, generator) * extent * on
+    return moves
 
 
 def displacements(

@@ -100,6 +100,11 @@ class Pipeline:
         transforms = geometry.quarter_turns(config.rot90, batch, size, generator)
         transforms = geometry.compose(geometry.rotations(config.rotate, batch, size, generator), transforms)
         transforms = geometry.compose(geometry.crops_and_pads(config.crop_and_pad, batch, size, generator), transforms)
+        # parts that came later draw only where they are asked for, so that the draws of others stay as they were
+        if config.scale.p:
+            transforms = geometry.compose(geometry.scales(config.scale, batch, size, generator), transforms)
+        if config.translate.p:
+            transforms = geometry.compose(geometry.translations(config.translate, batch, size, generator), transforms)
         field = geometry.displacements(config.elastic, batch, size, generator) if config.elastic.p else None
         moving = (transforms != geometry.identity(batch)).flatten(1).any(1)
         if field is not None:
