@@ -97,7 +97,7 @@ def _config(folder: Path, net: str, size: int) -> Path:
         values["model"]["backbone_output_channels"] = channels
         for part in ("heatmap_config", "locref_config"):
             values["model"]["heads"]["bodypart"][part]["channels"][0] = channels
-    yaml.dump(values, path)  # ours reads no `resize`; bench.ours does the same to the network
+    yaml.dump(values, path)  # the network alone takes any size; bench.ours does the same to it
     values["data"]["inference"]["resize"] = {"height": size, "width": size, "keep_ratio": False}
     yaml.dump(values, folder / RESIZING)
     return path

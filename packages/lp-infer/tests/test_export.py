@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 from lp_core import ConfigError, DataError
-from lp_infer import PredictOptions, predict_video
-from lp_infer.__main__ import chosen
+from lp_infer import LivePredictor, PredictOptions, predict_video
+from lp_infer.__main__ import chosen, main
 from lp_infer.exported import FORMAT, KEY, Description, read_exported, write_exported
 from lp_io import read_predictions
 from torch import nn
@@ -39,6 +39,15 @@ def exported(export_module, model, frames, tmp_path):
     options = export_module.ExportOptions(skeleton=((0, 1),), about={"training_data_sha256": "ab"}, threads=1)
     export_module.export(model, tmp_path / "model.onnx", frames, options)
     return tmp_path / "model.onnx"
+
+
+def test_a_file_runs_where_no_runtime_is_named(exported, video, frames, tmp_path):
+    assert predict_video(exported, video, tmp_path / "out.csv").runtime in ("onnx", "openvino")
+    with LivePredictor(exported) as live:
+        assert live.runner.runtime.name in ("onnx", "openvino") and live.runner.batch_size == 1
+        assert np.isfinite(live.push(frames[0], 0.0).keypoints).all()
+    with pytest.raises(ConfigError, match="choose runtime=onnx or openvino"):
+        LivePredictor(exported, PredictOptions(runtime="torch"))
 
 
 class Deep(nn.Module):
@@ -294,3 +303,12 @@ def test_the_layer_that_int8_hurts_most_stays_in_float_and_sums_are_not_rounded(
     made = {value: node.op_type for node in int8.graph.node for value in node.output}
     sums = [node for node in int8.graph.node if node.op_type == "Add" and "Conv" in {made.get(i) for i in node.input}]
     assert len(sums) == Uneven.blocks and not any(made.get(i) == "DequantizeLinear" for n in sums for i in n.input)
+
+
+def test_what_the_system_refuses_is_one_sentence(monkeypatch, capsys):
+    def refused(*_):
+        raise PermissionError(13, "Permission denied", "a.onnx")
+
+    monkeypatch.setattr("lp_infer.__main__.read_exported", refused)
+    assert main(["a.onnx", "v.mp4", "o.csv"]) == 2
+    assert capsys.readouterr().err.startswith("lp_infer: a.onnx: Permission denied; make sure the path exists")

@@ -114,6 +114,19 @@ class TestOpenVino(Contract):
         assert parity(lower, exactly, frames).largest > 1e-2
         assert lower.fingerprint != self.build().fingerprint
 
+    @pytest.mark.parametrize("count", [1, 2, 7, 8])
+    def test_threads_that_share_a_call_change_no_byte(self, count):
+        """Each takes some of the frames; the number of frames need not be a multiple of that of threads."""
+        frames = self.frames()[:count]
+        alone, shared = (self.build(threads=threads, batch_size=8) for threads in (1, 3))
+        assert (len(alone._requests), len(shared._requests)) == (1, 3)
+        for mine, theirs in zip(alone.start(frames)[0](), shared.start(frames)[0](), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+    def test_threads_work_together_at_one_frame_and_at_a_sequence(self):
+        assert len(self.build(threads=3, batch_size=1)._requests) == 1
+        assert len(self.build(self.following, threads=3)._requests) == 1
+
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in ("torch", "onnx", "openvino")])
 @pytest.mark.parametrize("kind", ["alone", "following"])

@@ -335,6 +335,7 @@ def test_hrnet_gives_its_finest_branch(tmp_path):
         (("model", "heads", "bodypart", "type"), "DLCRNetHead", "DLCRNetHead"),
         (("model", "backbone", "type"), "HRNetCoAM", "HRNetCoAM"),
         (("data", "inference", "resize"), {"height": 4, "width": 4}, "asks for resize"),
+        (("data", "inference", "longest_max_size"), 64, "asks for longest_max_size"),
     ],
 )  # fmt: skip
 def test_deeplabcut_models_that_do_not_run_are_one_sentence(tmp_path, path, value, words):
@@ -361,6 +362,19 @@ def test_padding_lies_where_the_configuration_says(tmp_path):
         pixels = deeplabcut.read_pixels(values, tmp_path)
         assert pixels.margins((61, 90)) == margins
         assert pixels.margins((64, 96)) == (0, 0, 0, 0)
+
+
+def test_frames_are_stretched_where_the_configuration_says(tmp_path):
+    size = {"height": 64, "width": 96, "keep_ratio": False}
+    net = deeplabcut.build(
+        write_dlc(tmp_path, changed(DLC, ("data", "inference", "resize"), size)) / "pytorch_config.yaml"
+    )
+    assert net.image_size == (64, 96) and not net.any_size and net.corner_pixels
+    there = net.resize((128, 384))
+    # DeepLabCut divides by the scale and nothing else: 2 rows and 4 columns of the frame are one of the input
+    assert there.inverse(np.array([[31.5, 20.5]])).tolist() == [[126.0, 41.0]]
+    own = deeplabcut.build(write_dlc(tmp_path / "own") / "pytorch_config.yaml")
+    assert own.any_size and own.resize((128, 384)).inverse(np.array([[31.5, 20.5]])).tolist() == [[31.5, 20.5]]
 
 
 def test_padding_moves_no_keypoint(tmp_path):

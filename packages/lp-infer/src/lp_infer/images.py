@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from lp_core import Animals, PoseTable, Size
 from lp_io import Progress, ahead, image_size, read_image
 
-from lp_infer.options import PredictOptions
+from lp_infer.options import PredictOptions, usual
 from lp_infer.runner import Runner
 
 DECODERS = min(4, os.cpu_count() or 1)
@@ -30,13 +30,13 @@ def predict_images(
         model: any `PoseModel` that is a module, the path of an exported file, or a `Runner`, whose own options then count.
         images: paths relative to `root`; they are the table's index as they are given.
         root: folder.
-        options: how; the defaults if not given.
+        options: how; if not given the defaults, for an exported file with runtime=auto.
         split: the part of the data set each image belongs to, passed on.
 
     Raises:
         DataError: a file is missing or is not an image.
     """
-    options = options or (model.options if isinstance(model, Runner) else PredictOptions())
+    options = options or (model.options if isinstance(model, Runner) else usual(model))
     runner = Runner.of(model, options)
     count = len(runner.keypoint_names)
     keypoints, confidence = np.full((len(images), count, 2), np.nan), np.full((len(images), count), np.nan)

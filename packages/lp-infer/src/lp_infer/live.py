@@ -17,7 +17,7 @@ from lp_infer.frame_by_frame import FrameByFrame, OnePose
 from lp_infer.latency import Durations, LiveReport
 from lp_infer.live_pose import LivePose
 from lp_infer.newest import arrivals
-from lp_infer.options import PredictOptions
+from lp_infer.options import PredictOptions, usual
 from lp_infer.processors import Guarded
 from lp_infer.runner import Runner
 
@@ -33,7 +33,8 @@ class LivePredictor:
 
     Args:
         model: any `PoseModel` that is a module, the path of an exported file, or a `Runner`.
-        options: how the network is run, one frame at a time; the defaults if not given. Those of a `Runner` are its own.
+        options: how the network is run, one frame at a time; if not given the defaults, for an exported file with
+            runtime=auto. Those of a `Runner` are its own.
         filter: makes keypoints steadier or runs ahead of them (`lp_infer.filters`).
         processor: your code: an object with `process(pose)`, or a function of a pose (`lp_infer.processors`).
         causal: of a network with context, what stands for the frames that are yet to come: True = the newest frame, and
@@ -54,7 +55,7 @@ class LivePredictor:
         causal: bool = True,
         strict: bool = False,
     ) -> None:
-        self.runner = Runner.of(model, replace(options or PredictOptions(), batch_size=1))
+        self.runner = Runner.of(model, replace(options or usual(model), batch_size=1))
         self.filter = filter
         self.processor = Guarded(processor, strict) if processor is not None else None
         self._steps = FrameByFrame(self.runner.runtime, causal)

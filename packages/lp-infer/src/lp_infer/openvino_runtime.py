@@ -9,6 +9,7 @@ from lp_core import ConfigError
 
 from lp_infer.exported import read_exported
 from lp_infer.exported_runtime import ExportedRuntime
+from lp_infer.openvino_graph import rewritten
 from lp_infer.runtimes import OpenVinoConfig, check_precision
 
 HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
@@ -37,14 +38,29 @@ class OpenVinoRuntime(ExportedRuntime):
         hint = HINTS.get(precision) or ("bf16" if "BF16" in known else "f32")  # for int8: what computes the rest
         if precision not in HINTS:
             self.fingerprint += f"/{hint}"
-        settings = {"INFERENCE_PRECISION_HINT": hint, "PERFORMANCE_HINT": "LATENCY"}
-        if config.threads and place == "CPU":
-            settings["INFERENCE_NUM_THREADS"] = str(config.threads)
+        settings: dict[str, str] = {"INFERENCE_PRECISION_HINT": hint, **self._sharing(config, place)}
         try:
-            self._request = core.compile_model(core.read_model(exported.data), place, settings).create_infer_request()
+            graph = core.read_model(exported.data)
+            if place == "CPU" and rewritten(graph):
+                self.fingerprint += "/rewritten"
+            compiled = core.compile_model(graph, place, settings)
+            count = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")) if self._divides(place) else 1
+            self._requests = [compiled.create_infer_request() for _ in range(count)]
         except RuntimeError as e:
             reason = str(e).strip().splitlines()[-1]
             raise ConfigError(f"{path} cannot be run by OpenVINO ({reason}); choose another runtime.") from e
+
+    def _divides(self, place: str) -> bool:
+        """Whether frames of a call may be run apart from each other, on cores of their own."""
+        return place == "CPU" and not self.context and self.batch_size > 1
+
+    def _sharing(self, config: OpenVinoConfig, place: str) -> dict[str, str]:
+        """Threads that work at the same frames wait for each other at every layer, above all on a busy machine."""
+        settings = {"PERFORMANCE_HINT": "THROUGHPUT" if self._divides(place) else "LATENCY"}
+        if config.threads and place == "CPU":
+            settings["INFERENCE_NUM_THREADS"] = str(config.threads)
+            settings["NUM_STREAMS"] = str(min(config.threads, self.batch_size) if self._divides(place) else 1)
+        return settings
 
     @staticmethod
     def version() -> str:
@@ -52,8 +68,15 @@ class OpenVinoRuntime(ExportedRuntime):
         return ov.__version__.partition("-")[0]
 
     def _call(self, inputs: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
-        results = self._request.infer(dict(inputs), share_inputs=True)
-        return list(results.values())
+        frames = inputs["frames"]
+        parts = np.array_split(frames, max(1, min(len(self._requests), len(frames))))
+        running = list(zip(self._requests, parts, strict=False))
+        for request, part in running:
+            request.start_async({**inputs, "frames": part}, share_inputs=True)
+        for request, _ in running:
+            request.wait()
+        results = [[tensor.data for tensor in request.output_tensors] for request, _ in running]
+        return [np.concatenate(values) for values in zip(*results, strict=True)]
 
 
 def _place(core: ov.Core, device: str) -> str:

@@ -47,6 +47,11 @@ class PredictOptions:
                 raise ConfigError(f"{key}={value} must be at least 1; give a positive number.")
 
 
+def usual(model: Any) -> PredictOptions:
+    """The options where none are given: of an exported file, which torch does not run, runtime=auto."""
+    return PredictOptions(runtime="auto") if isinstance(model, str | Path) else PredictOptions()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictReport:
     """What a prediction did.

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from lp_core import Poses, Resize, Runtime, Size, runtimes
 
 from lp_infer.choice import open_runtime
-from lp_infer.options import PredictOptions
+from lp_infer.options import PredictOptions, usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +71,12 @@ class Runner:
 
         Args:
             model: a `PoseModel` that is a torch module, the path of an exported file, or a `Runtime`.
-            options: how; the defaults if not given.
+            options: how; if not given the defaults, for an exported file with runtime=auto.
             frames: that will come, about, for `runtime=auto`.
         """
         if isinstance(model, Runner):
             return model
-        options = options or PredictOptions()
+        options = options or usual(model)
         runtime = model if isinstance(model, Runtime) else open_runtime(model, options, frames)
         return cls(runtime, options, model)
 

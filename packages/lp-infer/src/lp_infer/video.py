@@ -12,7 +12,7 @@ from lp_core import Animals, DataError
 from lp_io import PredictionWriter, Progress, VideoReader, ahead
 
 from lp_infer.chunks import ChunkLog, about_parts, chunk_length, missing
-from lp_infer.options import PredictOptions, PredictReport
+from lp_infer.options import PredictOptions, PredictReport, usual
 from lp_infer.runner import Call, Rows, Runner
 
 EDGE = 1 << 16  # bytes at each end of a video that tell it from others
@@ -31,7 +31,7 @@ def predict_video(
         model: any `PoseModel` that is a module, the path of an exported file, or a `Runner`, whose own options then count.
         video: the file.
         out: the file to write.
-        options: how; the defaults if not given.
+        options: how; if not given the defaults, for an exported file with runtime=auto.
 
     Raises:
         DataError: the video cannot be read, `out` exists and must not be replaced, or the disk is full.
@@ -39,7 +39,7 @@ def predict_video(
     """
     began = time.perf_counter()
     video, out = Path(video), Path(out)
-    options = options or (model.options if isinstance(model, Runner) else PredictOptions())
+    options = options or (model.options if isinstance(model, Runner) else usual(model))
     if out.exists() and not options.overwrite:
         raise DataError(f"{out} exists already; delete it or set overwrite=true.")
     runner = Runner.of(model, options).as_begun(about_parts(out))

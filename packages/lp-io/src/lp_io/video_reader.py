@@ -8,10 +8,13 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from lp_core import DataError, Size
 
+from lp_io.memory import hand_back_freed_memory
 from lp_io.video_decoder import VideoDecoder
 from lp_io.video_file import FileState, file_problem
 from lp_io.video_index import VideoIndex, video_index
 from lp_io.video_rgb import RgbFrames
+
+LONG = 20_000  # frames from which what FFmpeg freed while it opened the file is worth handing back
 
 
 class VideoReader:
@@ -37,6 +40,8 @@ class VideoReader:
         self._opened = FileState.of(self.path)
         self._index: VideoIndex = video_index(self.path)
         self._decoder = VideoDecoder(self.path, self._index, threads)
+        if len(self._index) >= LONG:
+            hand_back_freed_memory()
         self.original_size: Size = self._index.size
         self.size: Size = size or self.original_size
         codec = self._decoder.stream.codec_context.name

@@ -37,6 +37,7 @@ class Pixels:
         divisor: (height, width) of the input become multiples of these by reflection at the border.
         position: where the frame lies in the padded input, in the engine's words; `random` is taken as the centre.
         bgr: channels are swapped.
+        size: (height, width) that frames are stretched to before; None = they keep their own.
     """
 
     mean: tuple[float, ...]
@@ -44,6 +45,7 @@ class Pixels:
     divisor: Size = (1, 1)
     position: str = "random"
     bgr: bool = False
+    size: Size | None = None
 
     def margins(self, size: Size) -> tuple[int, int, int, int]:
         """Pixels to add (left, right, top, bottom)."""
@@ -57,21 +59,19 @@ class DeepLabCutNet(PoseNet):
     """A network of DeepLabCut, with its decoder and its pixels.
 
     Attributes:
-        any_size: true: it looks at frames at their own size, and `image_size` is only an example of one.
+        any_size: it looks at frames at their own size, and `image_size` is only an example of one.
+        corner_pixels: how input pixels of stretched frames become pixels of the original, see `lp_core.Resize`.
     """
-
-    any_size = True
 
     def __init__(self, backbone: Any, head: LocationRefinementHead, names: tuple[str, ...], pixels: Pixels) -> None:
         backbone.mean, backbone.std = pixels.mean, pixels.std
-        super().__init__(
-            backbone, cast(Head, head), keypoint_names=names, image_size=NOMINAL_SIZE, model_type="deeplabcut"
-        )
-        self.pixels = pixels
+        size = pixels.size or NOMINAL_SIZE
+        super().__init__(backbone, cast(Head, head), keypoint_names=names, image_size=size, model_type="deeplabcut")
+        self.pixels, self.any_size, self.corner_pixels = pixels, pixels.size is None, pixels.size is not None
 
     def resize(self, original: Size) -> Resize:
-        """Frames stay as they are."""
-        return Resize(original, original)
+        """From pixels of a frame to those of the input."""
+        return Resize(original, self.pixels.size or original, self.corner_pixels)
 
     def normalise(self, images: Tensor) -> Float[Tensor, "batch 3 height width"]:
         """RGB in 0–255, any type → what the network was trained on, sides padded to what it can take."""
@@ -156,6 +156,7 @@ def read_pixels(values: Mapping[str, Any], config: Path) -> Pixels:
     data = values.get("data") or {}
     steps = {key: value for key, value in (data.get("inference") or {}).items() if value not in (None, False)}
     padding = steps.pop("auto_padding", None) or {}
+    size = _stretched(steps.pop("resize", None) or {}, config)
     scaling = [RANGES[name] for name in RANGES if steps.pop(name, False)]
     odd = [*steps, *(set(padding) & {"min_height", "min_width"} - {k for k, v in padding.items() if v is None})]
     if odd or len(scaling) > 1 or padding.get("border_mode", "reflect_101") != "reflect_101":
@@ -167,7 +168,20 @@ def read_pixels(values: Mapping[str, Any], config: Path) -> Pixels:
         divisor=(int(padding.get("pad_height_divisor") or 1), int(padding.get("pad_width_divisor") or 1)),
         position=str(padding.get("position") or "random"),
         bgr=data.get("colormode") == "BGR",
+        size=size,
     )
+
+
+def _stretched(resize: Mapping[str, Any], config: Path) -> Size | None:
+    """(height, width) that frames are brought to, whatever their aspect ratio."""
+    if not resize:
+        return None
+    if resize.get("keep_ratio", True) or not (resize.get("height") and resize.get("width")):
+        raise ConfigError(
+            f"{config}: data.inference asks for resize that keeps the aspect ratio, which does not run here; "
+            "height and width with keep_ratio: false do, and so does no resize."
+        )
+    return int(resize["height"]), int(resize["width"])
 
 
 def _single_animal_head(values: Mapping[str, Any], config: Path) -> Mapping[str, Any]:
