@@ -2,6 +2,7 @@
 
 import errno
 import json
+import select
 import subprocess
 import sys
 import time
@@ -60,6 +61,7 @@ def test_plugins_lists_every_part(capsys):
         (["predict", "source=x.mp4"], "run=… must be given"),
         (["predict", "run=R", "source=/nowhere.mp4"], "source=/nowhere.mp4 does not exist"),
         (["predict", "run=R", "sorce=x"], "There is no option 'sorce'; did you mean 'source'?"),
+        (["predict", "run=R", "sorce=x"], "runtime, runtime.KEY, precision"),
         (["predict", "run=R", "source=x", "batch_size=many"], "batch_size=many must be of type int"),
         (["evaluate", "run=/nowhere"], "/nowhere/config.yaml does not exist; run=DIR must be the directory of a run"),
         (["render", "run"], "'run' is not key=value"),
@@ -102,6 +104,14 @@ def test_nobody_reads_on():
     assert process.stderr.read() == b"" and process.wait() == 141
 
 
+def test_a_log_file_has_each_line_at_once():
+    script = "import sys; from lp_apps.main import main; main(['--version']); sys.stdin.read()"
+    words = [sys.executable, "-c", script]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stdout and select.select([waiting.stdout], [], [], 20)[0], "nothing is written before the end"
+        waiting.stdin.close()
+
+
 def test_options_are_typed():
     options = parse(["run=R", "source=007.mp4", "batch_size=8", "overwrite=true"], Options)
     assert (options.source, options.batch_size, options.overwrite, options.out) == ("007.mp4", 8, True, None)
@@ -110,11 +120,15 @@ def test_options_are_typed():
 
 
 def test_sources(tmp_path):
-    for name in ("b.mp4", "a.AVI", "i.png", "t.csv", "notes.txt"):
+    for name in ("b.mp4", "a.AVI", "i.png", "t.csv", "notes.txt", "._b.mp4"):
         (tmp_path / name).touch()
     videos, images, tables = expand(str(tmp_path))
-    assert [[p.name for p in group] for group in (videos, images, tables)] == [["a.AVI", "b.mp4"], ["i.png"], ["t.csv"]]
+    assert [[p.name for p in group] for group in (videos, images, tables)] == [["a.AVI", "b.mp4"], [], []]
     assert [p.name for p in expand(str(tmp_path / "*.mp4"))[0]] == ["b.mp4"]
+    for name in ("b.mp4", "a.AVI"):
+        (tmp_path / name).unlink()
+    assert [[p.name for p in group] for group in expand(str(tmp_path))] == [[], ["i.png"], []]
+    assert [p.name for p in expand(str(tmp_path / "*.csv"))[2]] == ["t.csv"]
     with pytest.raises(DataError, match="holds no video"):
         expand(str(tmp_path / "notes.txt"))
 

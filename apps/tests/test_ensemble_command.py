@@ -5,8 +5,10 @@ import csv
 import numpy as np
 import pytest
 from lp_apps import ensemble
-from lp_core import ConfigError, DataError, PoseTable
+from lp_core import ConfigError, DataError, PoseTable, TrainingPoses
 from lp_io import read_predictions, write_predictions
+from lp_train import RunDir
+from lp_train.poses import save_poses
 
 FRAMES = 30
 
@@ -131,6 +133,7 @@ def test_a_folder_of_videos(runs, tmp_path):
         (["out=o", "members=[{t}/a/v.csv,{t}/b/v.csv]", "s=2", "smooth=false"], "leave one of them out"),
         (["out={t}/a", "members=[{t}/a/v.csv,{t}/b/v.csv]"], r"a/v\.csv is one of the members"),
         (["out={t}/o", "members=[{t}/a/v.csv,{t}/b/v.csv]", "s=0"], "s=0.0 must be positive"),
+        (["out={t}/o", "runs=[{t}/A,{t}/B]", "source={t}/v.mp4", "s=-1"], "s=-1.0 must be positive"),
     ],
 )
 def test_a_mistake_is_one_sentence(words, sentence, runs, files, tmp_path):
@@ -143,6 +146,11 @@ def test_a_mistake_is_one_sentence(words, sentence, runs, files, tmp_path):
     ("words", "sentence"),
     [
         (["runs=[{t}/A,{t}/gone]", "source={t}/v.mp4"], "gone is not a directory"),
+        (["runs=[{t}/A,{t}/B]", "source=[{t}/v.mp4,{t}/A/v.mp4]"], "would have the same table"),
+        (
+            ["runs=[{t}/A,{t}/D]", "source={t}/v.mp4"],
+            r"A and .*D have different keypoints \(only one of them has ear, tail\)",
+        ),
         (["runs=[{t}/A,{t}/B]", "source={t}/gone.mp4"], r"gone\.mp4 does not exist"),
         (["runs=[{t}/A,{t}/B]", "source={t}/a/v.csv"], "holds no video"),
         (["members=[{t}/a/v.csv,{t}/gone.csv]"], r"gone\.csv does not exist"),
@@ -155,6 +163,11 @@ def test_a_mistake_is_one_sentence(words, sentence, runs, files, tmp_path):
 )
 def test_a_file_that_does_not_fit(words, sentence, runs, files, tmp_path):
     write_predictions(tmp_path / "other.csv", table(3, names=("nose", "ear")))
+    (tmp_path / "A/v.mp4").touch()
+    (tmp_path / "D").mkdir()
+    for run, names in (("A", ("nose", "tail")), ("D", ("nose", "ear"))):
+        poses = TrainingPoses(keypoint_names=names, keypoints=np.zeros((3, 2, 2)))
+        save_poses(RunDir(tmp_path / run).poses, poses)
     for name in ("images.csv", "images2.csv"):
         write_predictions(tmp_path / name, table(4, index=("a.png", "b.png")))
     with pytest.raises(DataError, match=sentence):

@@ -26,6 +26,7 @@ def run(*words):
         (["run=R", "out=a.onnx", "precision=int4"], "precision=int4 is not one of float32, int8"),
         (["run=R", "out=a.onnx", "frames=-1"], "frames=-1 must not be negative"),
         (["run=R", "out=a.onnx", "limit=-1"], "limit=-1 must be above 0 pixels"),
+        ([f"run={__file__}", "out=a.onnx"], "is a file; give the directory of the run"),
         (["run=/nowhere", "out=a.onnx"], "/nowhere/config.yaml does not exist"),
     ],
 )

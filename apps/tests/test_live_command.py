@@ -87,6 +87,21 @@ def test_every_frame_of_a_file(video, tmp_path, capsys):
     assert not out.with_name("poses_raw.csv").exists()
 
 
+def test_frames_that_cannot_be_decoded_are_counted(tmp_path, capsys):
+    path, frames = tmp_path / "damaged.mp4", np.random.default_rng(0).integers(0, 256, (FRAMES, *SIZE, 3), np.uint8)
+    with VideoWriter(path, 20.0, SIZE) as writer:
+        for frame in frames:
+            writer.write(frame)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + len(data) // 4] = bytes(len(data) // 4)
+    path.write_bytes(data)
+    lpose("source=damaged.mp4", "out=o.csv", "realtime=false")
+    said = capsys.readouterr().out
+    poses, broken = int(said.split(" poses in")[0].split()[-1]), int(said.split("damaged.mp4: ")[1].split()[0])
+    assert "cannot be decoded and have no pose" in said and poses + broken == FRAMES and poses
+
+
 def test_at_its_own_rate_for_a_while(video, tmp_path):
     began = time.perf_counter()
     lpose(f"source={video}", "out=o.csv", "seconds=0.5")
@@ -142,6 +157,7 @@ def test_without_a_name_it_has_the_time(video, tmp_path):
     [
         (["source=none.mp4"], DataError, "none.mp4 is no file"),
         (["source={v}", "filter=kalmann"], ConfigError, "did you mean 'kalman'"),
+        (["source={v}", "filter.beta=1"], ConfigError, "filter.beta needs a filter: filter=one_euro or filter=kalman"),
         (["source={v}", "filter=kalman", "filter.beta=1"], ConfigError, "filter=kalman has no option beta"),
         (["source={v}", "processor=nothing_of_that_name:A"], ConfigError, "there is no module"),
         (["source={v}", "seconds=0"], ConfigError, "seconds=0.0 must be positive"),

@@ -64,9 +64,14 @@ def run(words: list[str]) -> None:
     options = parse(words, Options)
     from lp_infer import Runner
     from lp_infer.speed import measure
+    from lp_io import VideoReader
 
     from lp_apps.predict import model_of
 
+    if not options.seconds > 0:
+        raise ConfigError(f"seconds={options.seconds} must be positive.")
+    with VideoReader(options.source):
+        pass  # what cannot be read is said at once
     model = model_of(options.run)
     reference = _reference(options) if options.against else None
     names = list(runtimes) if options.runtime == "all" else [options.runtime]

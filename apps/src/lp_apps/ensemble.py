@@ -12,6 +12,7 @@ Each run's own predictions are kept in DIR/members/<run>/<video>.csv; those that
   batch_size=0  precision=auto  device=auto    as in lpose predict
 """
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,10 @@ def run(words: list[str]) -> None:
     options = parse(words, Options)
     if (options.runs is None) == (options.members is None):
         raise ConfigError("Either runs=[…] or members=[…] must be given.")
+    if options.s is not None and not 0 < options.s < math.inf:
+        raise ConfigError(
+            f"s={options.s} must be positive and finite; leave it out to have it found for every keypoint."
+        )
     if options.s is not None and not options.smooth:
         raise ConfigError("s=… smooths and smooth=false does not; leave one of them out.")
     if options.members is not None:
@@ -58,8 +63,30 @@ def run(words: list[str]) -> None:
     videos = predict.expand(options.source)[0]
     if not videos:
         raise DataError(f"source={options.source} holds no video; lpose ensemble predicts videos.")
-    for video in videos:
-        _combine(_predicted(runs, video, options), Path(options.out) / f"{video.stem}.csv", options)
+    _check_keypoints(runs)
+    tables = {video: Path(options.out) / f"{video.stem}.csv" for video in predict.distinct(videos)}
+    predict.each(tables, lambda video, table: _combine(_predicted(runs, video, options), table, options))
+
+
+def _check_keypoints(runs: list[Path]) -> None:
+    """Raise `DataError` before anything is predicted if the runs were trained on different keypoints."""
+    from lp_train import RunDir
+    from lp_train.poses import load_poses
+
+    files = {run: RunDir(run).poses for run in runs}
+    names = {run: load_poses(file).keypoint_names for run, file in files.items() if file.exists()}
+    for run, found in names.items():
+        first = next(iter(names))
+        if found != names[first]:
+            alone = sorted(set(found) ^ set(names[first]))
+            which = (
+                f"only one of them has {', '.join(alone[:3])}{', …' * (len(alone) > 3)}"
+                if alone
+                else "in another order"
+            )
+            raise DataError(
+                f"{first} and {run} have different keypoints ({which}); combine runs trained on the same ones."
+            )
 
 
 def _several(key: str, text: str) -> list[str]:

@@ -79,6 +79,8 @@ def real_frames(model: "PoseModel", options: Options) -> np.ndarray:
 
 
 def _check(options: Options) -> None:
+    if Path(options.run).is_file():
+        raise ConfigError(f"run={options.run} is a file; give the directory of the run that it was made from.")
     if options.runtime not in ("onnx", "openvino"):
         raise ConfigError(
             f"runtime={options.runtime} reads no files; choose runtime=onnx, whose files openvino reads too."

@@ -26,6 +26,9 @@ def writers_of(names: str) -> list[TableWriter]:
 
 def write_formats(writers: list[TableWriter], predictions: Path, video: Path, run: Path) -> None:
     """Write the finished CSV `predictions` of `video` once more with each writer."""
+    from lp_io.files import is_due
+
+    writers = [writer for writer in writers if is_due(predictions.with_suffix(writer.suffix), predictions)]
     if not writers:
         return
     from lp_io import VideoReader, read_predictions

@@ -88,7 +88,7 @@ def run(words: list[str]) -> None:
                 _loop(predictor, source, table, options)
             finally:
                 predictor.save(table.path)
-                _tell(predictor, table.path, options)
+                _tell(predictor, source, table.path, options)
 
 
 def _predictor(options: Options) -> "LivePredictor":
@@ -133,8 +133,10 @@ def _loop(predictor: "LivePredictor", source: "LiveSource", table: "LiveTable", 
         signal.signal(signal.SIGTERM, before)
 
 
-def _tell(predictor: "LivePredictor", out: Path, options: Options) -> None:
+def _tell(predictor: "LivePredictor", source: "LiveSource", out: Path, options: Options) -> None:
     report = predictor.report()
+    if source.broken:
+        print(f"{options.source}: {source.broken} frames cannot be decoded and have no pose.")
     print(f"{report}\nposes  {out}")
     if options.report:
         from lp_io import atomic_path

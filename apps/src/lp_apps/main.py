@@ -4,6 +4,7 @@ import os
 import sys
 from importlib import import_module
 from importlib.metadata import version
+from io import TextIOWrapper
 
 from lp_core.errors import LpError
 
@@ -76,6 +77,8 @@ Options are key=value. Those of train, with their defaults:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; errors that a user can put right are one sentence and exit status 2."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a log file shows how far it is
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     words = [w for w in words if w != "--debug"]

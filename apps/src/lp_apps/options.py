@@ -3,6 +3,7 @@
 import dataclasses
 import types
 import typing
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import yaml
@@ -23,14 +24,14 @@ def parse(words: list[str], kind: type[T]) -> T:
     for word in words:
         key, equals, text = word.partition("=")
         if not equals:
-            raise ConfigError(f"{word!r} is not key=value; the keys are {', '.join(fields)}.")
+            raise ConfigError(f"{word!r} is not key=value; the keys are {_keys(fields)}.")
         group, _, name = key.partition(".")
         if name and f"{group}_options" in fields:
             values.setdefault(f"{group}_options", {})[name] = yaml.safe_load(text)
             continue
         if key not in fields:
             raise ConfigError(
-                f"There is no option {key!r}{nearest(key, list(fields))} The options are {', '.join(fields)}."
+                f"There is no option {key!r}{nearest(key, list(fields))} The options are {_keys(fields)}."
             )
         values[key] = _value(key, text, hints[key])
     required = {n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING}
@@ -52,6 +53,11 @@ def taken(words: list[str], flag: str) -> tuple[str | None, list[str]]:
     if at + 1 == len(words):
         raise ConfigError(f"{flag} needs a file: {flag} FILE.")
     return words[at + 1], words[:at] + words[at + 2 :]
+
+
+def _keys(fields: Iterable[str]) -> str:
+    """As they are written on the command line."""
+    return ", ".join(f.replace("_options", ".KEY") for f in fields)
 
 
 def _value(key: str, text: str, hint: Any) -> Any:

@@ -1,10 +1,11 @@
 """lpose predict run=RUN source=SOURCE [out=DIR] [key=value …]
 
 RUN is the folder of a training (also one of Lightning Pose, or of DeepLabCut's PyTorch engine with one animal), or a file
-that lpose export wrote. SOURCE is a video, a folder of videos or images, a glob in quotes, several of these as [A,B], or
-a label CSV of the project the run was trained on.
+that lpose export wrote. SOURCE is a video, a folder of videos (or of images, where it holds no video), a glob in quotes,
+several of these as [A,B], or a label CSV of the project the run was trained on.
 Writes one CSV per video (scorer, keypoint, x, y, likelihood in pixels of the original frame) into DIR, which is
-RUN/video_preds if not given. A video whose CSV exists is skipped; overwrite=true predicts it again.
+RUN/video_preds if not given. A video whose CSV exists is not predicted again without overwrite=true; what
+lacks beside the CSV is made.
 Interrupted or killed, the same command goes on where it was.
 
   batch_size=0           frames per step; 0 chooses
@@ -35,8 +36,9 @@ Interrupted or killed, the same command goes on where it was.
 Beside each video's CSV: temporal_norm, and the PCA errors that the training labels allow.
 """
 
-import glob
+import math
 import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -46,11 +48,13 @@ from lp_core import ConfigError, DataError, LpError, TableWriter, trackers
 
 from lp_apps.formats import write_formats, writers_of
 from lp_apps.options import parse
+from lp_apps.sources import distinct, expand
 
 if TYPE_CHECKING:
     from lp_core.tensors import PoseModel
     from lp_infer import PredictReport, Runner
 
+FAILED = "{} of {} videos could not be predicted, for the reasons above; the same command goes on with them alone."
 CTD = "ctd"  # the way of tracking that is part of predicting
 
 
@@ -83,14 +87,17 @@ class Options:
 def run(words: list[str]) -> None:
     """Predict everything `source` stands for."""
     options = parse(words, Options)
+    if options.workers < 1:
+        raise ConfigError(f"workers={options.workers} must be at least 1.")
     if options.tracker not in ("none", CTD):
         trackers[options.tracker]
     videos, images, tables = expand(options.source)
     _check_conditions(options, len(videos), len(images) + len(tables))
     writers = writers_of(options.format)
     out = Path(options.out) if options.out else _default_out(Path(options.run))
-    videos = _open(distinct(videos), out, options)
+    there, videos = _open(distinct(videos), out, options)
     tell = partial(_tell, writers, options)
+    each(there, partial(_complete, writers, options))
     if videos and (options.workers > 1 or options.cluster):
         _many(videos, out, options, tell)
         videos = {}
@@ -100,55 +107,12 @@ def run(words: list[str]) -> None:
     if videos or images:
         from lp_infer import Runner
 
-        frames = sum(map(_length, videos)) if options.runtime == "auto" else 0
-        runner = Runner.of(_for_videos(model, videos, options), _predict_options(options), frames)
-        _one_by_one(runner, videos, tell)
+        runner = Runner.of(_for_videos(model, videos, options), _predict_options(options), _frames(videos, options))
+        each(videos, partial(_predict, runner, tell))
         if images:
             _images(runner, images, out)
     for table in tables:
         _table(model, table, out, options)
-
-
-def expand(source: str) -> tuple[list[Path], list[Path], list[Path]]:
-    """The videos, images and label tables that `source` stands for.
-
-    Raises:
-        DataError: there is nothing to predict.
-    """
-    from lp_io import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-
-    several = source[1:-1].split(",") if source.startswith("[") and source.endswith("]") else [source]
-    found = [path for text in several for path in _paths(text.strip())]
-    kinds = (VIDEO_SUFFIXES, IMAGE_SUFFIXES, {".csv"})
-    videos, images, tables = ([p for p in found if p.suffix.lower() in kind] for kind in kinds)
-    if not (videos or images or tables):
-        raise DataError(f"source={source} holds no video, image or label CSV.")
-    return videos, images, tables
-
-
-def _paths(source: str) -> list[Path]:
-    path = Path(source)
-    if path.is_dir():
-        return sorted(path.iterdir())
-    found = [path] if path.exists() else [Path(p) for p in sorted(glob.glob(source))]
-    if not found:
-        raise DataError(f"source={source} does not exist; give a video, a folder, a glob in quotes or a label CSV.")
-    return found
-
-
-def distinct(videos: list[Path]) -> list[Path]:
-    """The videos themselves.
-
-    Raises:
-        DataError: two have the same name, and so would their tables.
-    """
-    names: dict[str, Path] = {}
-    for video in videos:
-        if names.setdefault(video.stem, video) != video:
-            raise DataError(
-                f"{names[video.stem]} and {video} would have the same table; predict them into two folders."
-            )
-    return videos
 
 
 def model_of(run: str, checkpoint: str | None = None, conditions: str | None = None) -> "PoseModel | Path":
@@ -222,16 +186,27 @@ def _default_out(run: Path) -> Path:
     return RunDir(run).video_predictions
 
 
-def _open(videos: list[Path], out: Path, options: Options) -> dict[Path, Path]:
-    """The videos to predict, and the table of each."""
-    wanted = {}
+def _open(videos: list[Path], out: Path, options: Options) -> tuple[dict[Path, Path], dict[Path, Path]]:
+    """The videos that are predicted, those to predict, and the table of each."""
+    there, wanted = {}, {}
     for video in videos:
         target = out / f"{video.stem}.csv"
-        if target.exists() and not options.overwrite:
-            print(f"{target} exists; overwrite=true predicts it again")
-        else:
-            wanted[video] = target
-    return wanted
+        (there if target.exists() and not options.overwrite else wanted)[video] = target
+    return there, wanted
+
+
+def _frames(videos: Iterable[Path], options: Options) -> float:
+    """Of all videos, counted as far as the choice of a runtime needs it."""
+    if options.runtime != "auto":
+        return math.inf
+    from lp_infer.choice import WORTH
+
+    count = 0
+    for video in videos:
+        count += _length(video)
+        if count >= WORTH:
+            break
+    return count
 
 
 def _length(video: Path) -> int:
@@ -258,58 +233,86 @@ def _predict_options(options: Options):
     )
 
 
-def _one_by_one(runner: "Runner", videos: dict[Path, Path], tell) -> None:
+def each(videos: dict[Path, Path], do: Callable[[Path, Path], None]) -> None:
     """All of them, also behind one that cannot be read.
 
     Raises:
         DataError: some could not be predicted.
     """
-    from lp_infer import predict_video
-
-    failed = []
+    failed = 0
     for video, target in videos.items():
         try:
-            tell(video, predict_video(runner, video, target))
+            do(video, target)
         except LpError as e:
             if len(videos) == 1:
                 raise
-            failed.append(str(e))
+            failed += 1
             print(f"not predicted: {e}")
     if failed:
-        raise DataError(f"{len(failed)} of {len(videos)} videos could not be predicted: {' '.join(failed)}")
+        raise DataError(FAILED.format(failed, len(videos)))
+
+
+def _predict(runner: "Runner", tell: Callable[[Path, "PredictReport"], None], video: Path, target: Path) -> None:
+    from lp_infer import predict_video
+
+    tell(video, predict_video(runner, video, target))
 
 
 def _many(videos: dict[Path, Path], out: Path, options: Options, tell) -> None:
-    from lp_infer import Job, open_cluster, predict_many
+    from lp_infer import Job, VideosFailed, open_cluster, predict_many
 
     checkpoint = str(Path(options.checkpoint).resolve()) if options.checkpoint else None
     conditions = str(Path(options.conditions).resolve()) if options.conditions else None
-    job = Job(partial(model_of, str(Path(options.run).resolve()), checkpoint, conditions), _predict_options(options))
+    model = partial(model_of, str(Path(options.run).resolve()), checkpoint, conditions)
+    job = Job(model, _predict_options(options), frames=_frames(videos, options))
     cluster = open_cluster(options.cluster or "processes", options.workers or None, out / "jobs", options.device)
-    predict_many(job, videos, cluster, tell)
+    try:
+        predict_many(job, videos, cluster, tell)
+    except VideosFailed as e:
+        if len(videos) == 1:
+            raise DataError(next(iter(e.failed.values()))) from e
+        for sentence in e.failed.values():
+            print(f"not predicted: {sentence}")
+        raise DataError(FAILED.format(len(e.failed), len(videos))) from e
 
 
 def _tell(writers: list[TableWriter], options: Options, video: Path, report: "PredictReport") -> None:
     """Say what was done, and make what goes beside the table."""
     for problem in report.problems:
         print(problem)
+    count = f"{report.frames} frame{'s' * (report.frames != 1)}"
     speed = f"{report.frames_per_second:.1f} frames/s ({report.runtime}, {report.precision}, {report.device})"
-    kept = f", {report.kept} of them predicted before" if report.kept else ""
-    print(f"{report.frames} frames{kept} at {speed} → {report.out}")
-    table = _tracked(report.out, video, options)
+    kept = f", {report.kept} of them predicted before," if report.kept else ""
+    done = ", all predicted before" if report.kept == report.frames else f"{kept} at {speed}"
+    print(f"{count}{done} → {report.out}")
+    _beside(writers, options, video, report.out)
+
+
+def _complete(writers: list[TableWriter], options: Options, video: Path, target: Path) -> None:
+    """Make what lacks beside a table that is there: it was not asked for before, or there was no time for it."""
+    print(f"{target} exists; overwrite=true predicts it again")
+    _beside(writers, options, video, target)
+
+
+def _beside(writers: list[TableWriter], options: Options, video: Path, target: Path) -> None:
+    table = _tracked(target, video, options)
     write_formats(writers, table, video, Path(options.run))
     _metrics(table, Path(options.run))
     if options.sigma:
-        _sigma(report.out, options)
+        _sigma(target, options)
 
 
 def _tracked(predictions: Path, video: Path, options: Options) -> Path:
     """The table of several animals with columns of its own for each; of one animal, the table itself."""
+    from lp_io.files import is_due
+
     with predictions.open() as file:
         several = [file.readline(), file.readline()][1].startswith("individuals")
     if options.tracker == "none" or not several:
         return predictions
     out = predictions.with_name(f"{predictions.stem}_tracks.csv")
+    if not is_due(out, predictions):
+        return out
     if options.tracker == CTD:  # each animal has its columns already
         from lp_io import atomic_path
 
@@ -331,15 +334,19 @@ def _metrics(target: Path, run: Path) -> None:
 
     if RunDir(run).poses.exists():
         names = [path.stem.removeprefix(f"{target.stem}_") for path in write_video_metrics(str(run), target)]
-        print(f"beside it: {', '.join(names)}")
+        if names:
+            print(f"beside it: {', '.join(names)}")
 
 
 def _sigma(predictions: Path, options: Options) -> None:
     from lp_io import read_predictions, write_metric
+    from lp_io.files import is_due
     from lp_train import load_calibration
 
-    table = read_predictions(predictions)
     path = predictions.with_name(f"{predictions.stem}_sigma.csv")
+    if not is_due(path, predictions):
+        return
+    table = read_predictions(predictions)
     write_metric(path, table.keypoint_names, load_calibration(options.run).sigma(table.confidence), table.index)
     print(f"error to expect → {path}")
 
@@ -351,7 +358,7 @@ def _images(runner: "Runner", images: list[Path], out: Path) -> None:
     target = out / f"{images[0].parent.name}.csv"
     out.mkdir(parents=True, exist_ok=True)
     write_predictions(target, predict_images(runner, images))
-    print(f"{len(images)} images → {target}")
+    print(f"{len(images)} image{'s' * (len(images) != 1)} → {target}")
 
 
 def _table(model: "PoseModel | Path", table: Path, out: Path, options: Options) -> None:
@@ -368,4 +375,4 @@ def _table(model: "PoseModel | Path", table: Path, out: Path, options: Options) 
     target = out / f"{table.stem}.csv"
     out.mkdir(parents=True, exist_ok=True)
     write_predictions(target, poses)
-    print(f"{len(labels)} labeled frames → {target}")
+    print(f"{len(labels)} labeled frame{'s' * (len(labels) != 1)} → {target}")

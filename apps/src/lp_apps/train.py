@@ -39,7 +39,10 @@ def run(words: list[str]) -> None:
     files.status("COMPLETED")
     for picture in pictures:
         print(f"picture  {picture}")
-    print(f"run      {root}\nerrors   {root / 'predictions_pixel_error.csv'}\ncurves   tensorboard --logdir {root}")
+    print(f"run      {root}")
+    for camera in [f"_{name}" for name in config.data.view_names or ()] or [""]:
+        print(f"errors   {root / f'predictions{camera}_pixel_error.csv'}")
+    print(f"curves   tensorboard --logdir {root}")
 
 
 def predict_videos(root: Path, folder: Path) -> None:

@@ -65,6 +65,20 @@ def test_if_none_can_everyone_says_why(two, model):
         open_runtime(model, PredictOptions(runtime="auto", precision="int8"))
 
 
+def test_a_file_that_none_can_read_is_said_once(two, model, monkeypatch):
+    def damaged(*_):
+        raise ConfigError("a.onnx is damaged.")
+
+    monkeypatch.setattr(Timed, "__init__", damaged)
+    with pytest.raises(ConfigError, match=r"^a\.onnx is damaged\.$"):
+        open_runtime(model, PredictOptions(runtime="auto"))
+
+
+def test_an_option_of_one_runtime_is_not_silently_left_out(two, model):
+    with pytest.raises(ConfigError, match=r"runtime\.compile is an option of one runtime; name it too"):
+        open_runtime(model, PredictOptions(runtime="auto", runtime_options={"compile": True}))
+
+
 def test_what_one_runtime_began_another_does_not_go_on_with(two, model, video, tmp_path, monkeypatch):
     """`auto` may choose otherwise the next time; rounding must not change within a table, nor work be thrown away."""
     with monkeypatch.context() as patch:

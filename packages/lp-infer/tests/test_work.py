@@ -18,7 +18,7 @@ from lp_infer.chunks import ChunkLog, chunk_length, missing
 from lp_infer.clusters import open_cluster
 from lp_infer.many import VideosFailed, predict_many
 from lp_infer.processes import Processes, gpus
-from lp_infer.work import Elsewhere, Job, Unit, left, predict_unit, runner_of, units
+from lp_infer.work import Elsewhere, Job, Unit, attempt, left, predict_unit, runner_of, units
 
 sys.path.insert(0, str(Path(__file__).parent))  # spawned workers have the path of this process
 import work_models
@@ -78,6 +78,26 @@ def test_two_processes_write_the_same_bytes(load, videos, tmp_path):
         r.runtime == "torch" and r.device == "cpu" and r.batch_size == 8 and r.kept == 0 for r in reports.values()
     )
     assert sorted(p.name for p in (tmp_path / "many").iterdir()) == sorted(f"{v.stem}.csv" for v in videos)
+
+
+def test_workers_end_by_themselves():
+    """A killed one leaves what libraries took of the system, and a warning about it."""
+    crew = Processes(1)
+    crew.submit(1, partial(os.getpid))
+    while not crew.wait(5):
+        pass
+    crew.submit(2, partial(time.sleep, 30))
+    (process,) = [worker.process for worker in crew._crew]
+    began = time.monotonic()
+    crew.close()
+    assert process.exitcode == 1 and time.monotonic() - began < 2
+
+
+def test_what_the_system_refuses_is_a_sentence():
+    def refused():
+        raise PermissionError(13, "Permission denied", "some.csv")
+
+    assert attempt(refused).error.startswith("some.csv: Permission denied; make sure")
 
 
 def test_paths_are_of_the_folder_the_command_is_given_in(videos, tmp_path, monkeypatch):

@@ -80,6 +80,14 @@ def test_a_full_disk_is_one_sentence(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
+def test_a_file_that_cannot_be_made_has_its_own_name_in_the_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="x") as caught, atomic_path(tmp_path / "x.csv") as temporary:
+        temporary.mkdir()
+        temporary.write_text("")  # a directory
+    assert caught.value.filename == str(tmp_path / "x.csv")
+
+
 def test_columns_beside_x_y_and_likelihood_are_passed_over(tmp_path):
     """The ensemble Kalman smoother writes nine columns per keypoint."""
     extra = ("x", "y", "likelihood", "x_ens_median", "y_ens_var")

@@ -79,7 +79,9 @@ def test_arrangements_are_inverse_to_each_other():
 def test_training_and_the_files_of_each_camera(words, extra):
     run = train(compose([*words, *extra]), say=silent)
     results = evaluate(run, say=silent)
-    assert results[0].splits["train"].count == 2 * 16 * 2  # cameras, moments, keypoints
+    assert (
+        results[0].name == "top+side" and results[0].splits["train"].count == 2 * 16 * 2
+    )  # cameras, moments, keypoints
     rows = list(csv.DictReader((run / "metrics.csv").open()))
     assert float(rows[-1]["train_temporal_loss"]) >= 0
     for name in ("top", "side"):
@@ -123,6 +125,10 @@ def test_mistakes_are_one_sentence(words, project, tmp_path):
         compose([*words, "data.view_names=[top]"])
     with pytest.raises(ConfigError, match=r"data\.view_labels=\['a\.csv'\] must be one file per camera"):
         compose([*words, "data.view_labels=[a.csv]"])
+    with pytest.raises(
+        DataError, match=r"front\.csv does not exist; name the cameras' label files with data\.view_labels"
+    ):
+        load_data(compose([*words, "data.view_names=[top,front]"]), silent)
     videos = project / "videos"
     with pytest.raises(DataError, match="must have the name of one camera"):
         videos_of_cameras([videos / "session_front.mp4"], ["top", "side"])

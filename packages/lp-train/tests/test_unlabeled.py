@@ -11,7 +11,7 @@ from lp_core import ConfigError, TrainingPoses, losses, metrics
 from lp_core.tensors import Clip
 from lp_data import batch_rows
 from lp_io import VideoWriter, read_predictions
-from lp_train import RunDir, compose, evaluate, streams, train, write_video_metrics
+from lp_train import RunDir, compose, evaluate, load_model, streams, train, write_video_metrics
 from lp_train.build import build_tracker
 from lp_train.data import load_data
 from lp_train.pose_metrics import build_metrics
@@ -181,7 +181,11 @@ def test_every_step_of_a_training_has_a_batch_and_an_augmentation_of_its_own(wor
 @pytest.mark.parametrize(
     ("extra", "sentence"),
     [
-        (["losses=[temporal]", "data.videos=/nowhere"], r"losses\.temporal learns from video, but /nowhere holds none"),
+        (["losses=[temporal]", "data.videos=/nowhere"], r"temporal learns from video, but /nowhere is not a directory"),
+        (
+            ["losses=[temporal]", "clips.sequence_length=1"],
+            r"losses\.temporal compares frames, and clips.sequence_length=1",
+        ),
         (["losses=[pca_multiview]"], r"losses\.pca_multiview needs keypoints seen in several views"),
         (["losses=[unimodal_kl]", "head=regression"], r"losses\.unimodal_kl needs heatmaps_pred, heatmaps_unimodal"),
         (["losses=[consistency]", "head=heatmap_mhcrnn"], r"losses\.consistency changes every frame on its own"),
@@ -288,3 +292,15 @@ def test_video_metrics_lie_beside_predictions(words, project):
         and rows[1][1:] == ["", ""]
         and len(rows) == 1 + len(read_predictions(table).index)
     )
+    assert write_video_metrics(run, table) == []  # they are newer than the predictions
+    written[0].unlink()
+    assert write_video_metrics(run, table) == [written[0]]
+
+
+def test_a_checkpoint_that_is_none_is_one_sentence(words, project, tmp_path):
+    run = train(compose([*words, "training.max_epochs=1"]), say=silent)
+    (tmp_path / "half.ckpt").write_bytes(RunDir(run).last.read_bytes()[:5000])
+    with pytest.raises(ConfigError, match=r"half\.ckpt cannot be read as a checkpoint \(.*\); give another"):
+        load_model(run, tmp_path / "half.ckpt")
+    with pytest.raises(ConfigError, match=r"checkpoint=.*gone\.ckpt does not exist"):
+        load_model(run, tmp_path / "gone.ckpt")

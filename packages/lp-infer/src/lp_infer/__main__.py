@@ -18,6 +18,7 @@ from lp_core import ConfigError, LpError, nearest
 from lp_infer.exported import read_exported
 from lp_infer.options import PredictOptions
 from lp_infer.video import predict_video
+from lp_infer.work import said
 
 KINDS = {"runtime": str, "batch_size": int, "precision": str, "device": str, "threads": int, "overwrite": bool}
 
@@ -38,12 +39,14 @@ def main(arguments: list[str] | None = None) -> int:
         print("lp_infer: interrupted; give the same command again to go on.", file=sys.stderr)
         return 130
     except (LpError, OSError) as e:
-        print(f"lp_infer: {e}", file=sys.stderr)
+        print(f"lp_infer: {said(e) if isinstance(e, OSError) else e}", file=sys.stderr)
         return 2
     for problem in report.problems:
         print(problem)
     how = f"{report.runtime}, {report.device}, {report.precision}, batches of {report.batch_size}"
-    print(f"{report.frames} frames at {report.frames_per_second:.1f} frames/s ({how}) → {report.out}")
+    print(
+        f"{report.frames} frame{'s' * (report.frames != 1)} at {report.frames_per_second:.1f} frames/s ({how}) → {report.out}"
+    )
     return 0
 
 

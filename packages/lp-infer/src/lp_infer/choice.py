@@ -29,6 +29,9 @@ def open_runtime(model: Any, options: PredictOptions, frames: float = math.inf) 
         if command := config.missing():
             raise ConfigError(f"runtime={options.runtime} is not installed; {command}")
         return config.build(model)
+    if options.runtime_options:
+        key = next(iter(options.runtime_options))
+        raise ConfigError(f"runtime.{key} is an option of one runtime; name it too, as in runtime=onnx.")
     if frames < WORTH and not isinstance(model, str | Path) and not _config("torch", options).missing():
         return _config("torch", options).build(model)
     return fastest(model, options)
@@ -41,7 +44,7 @@ def fastest(model: Any, options: PredictOptions) -> Runtime:
         ConfigError: none can run this network.
     """
     best: tuple[float, Runtime] | None = None
-    reasons = []
+    reasons: dict[str, str] = {}
     for name in runtimes:
         try:
             config = _config(name, options)
@@ -50,12 +53,14 @@ def fastest(model: Any, options: PredictOptions) -> Runtime:
             runtime = config.build(model)
             seconds = seconds_per_frame(runtime)
         except LpError as e:
-            reasons.append(f"{name}: {e}")
+            reasons[str(e)] = f"{name}: {e}"
             continue
         if best is None or seconds < best[0]:
             best = seconds, runtime
     if best is None:
-        raise ConfigError(" ".join(reasons) or "No runtime is installed; pip install 'lp-infer[onnx]'.")
+        if len(reasons) == 1:  # whatever the runtime: the file is at fault
+            raise ConfigError(next(iter(reasons)))
+        raise ConfigError(" ".join(reasons.values()) or "No runtime is installed; pip install 'lp-infer[onnx]'.")
     return best[1]
 
 

@@ -136,6 +136,10 @@ def make_filter(name: str, **options: float) -> PoseFilter | None:
         ConfigError: no such filter or option, or a value that makes no sense.
     """
     if name == "none":
+        if options:
+            raise ConfigError(
+                f"filter.{next(iter(options))} needs a filter: {' or '.join(f'filter={n}' for n in FILTERS)}."
+            )
         return None
     if name not in FILTERS:
         known = ["none", *FILTERS]

@@ -134,7 +134,7 @@ class _Run:
 
     def all(self, videos: Mapping[Path, Path]) -> None:
         """Do it."""
-        self._count, self._label = len(videos), f"predict {len(videos)} videos"
+        self._count, self._label = len(videos), f"predict {len(videos)} video{'s' * (len(videos) > 1)}"
         there = self._described()
         self._runner = Runner(there, self._job.options)
         self._job = replace(self._job, options=_same(self._job.options, there))

@@ -3,6 +3,8 @@
 import os
 import signal
 import subprocess
+import sys
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from typing import Any
 from lp_infer.clusters import Done, Task
 
 SPAWN = get_context("spawn")  # a fork of a process with threads, or with CUDA, does not live
+GRACE = 2.0  # seconds that workers have to end by themselves
 
 
 @dataclass(slots=True)
@@ -63,8 +66,11 @@ class Processes:
     def close(self) -> None:
         """See `Cluster`."""
         for worker in self._crew:
-            worker.process.kill()
+            worker.process.terminate()
+        until = time.monotonic() + GRACE
         for worker in self._crew:
+            worker.process.join(max(0.0, until - time.monotonic()))
+            worker.process.kill()
             worker.process.join()
             worker.connection.close()
         self._crew.clear()
@@ -133,6 +139,7 @@ def gpus() -> list[str]:
 
 def _serve(connection: Any, gpu: str) -> None:
     """Do tasks until the other end is closed. A task that cannot be loaded is answered by the reason."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # gives back what libraries took of the system
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
     Thread(target=_follow, name="lp-follow", daemon=True).start()
     if gpu:

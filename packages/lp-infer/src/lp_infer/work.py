@@ -1,5 +1,6 @@
 """Work that any process can do: frames of a video, by a network that the process loads itself. No torch."""
 
+import math
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,11 +27,13 @@ class Job:
             name: `functools.partial(load_model, "my_run")` for instance, never a lambda.
         options: how.
         key: a worker keeps the network of the last key ready.
+        frames: that there are, about, for `runtime=auto`; see `open_runtime`.
     """
 
     model: Callable[[], Any] | Path | str
     options: PredictOptions = field(default_factory=PredictOptions)
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    frames: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ def runner_of(job: Job) -> Runner:
     """The network of `job`, made ready when this process first needs it."""
     if job.key not in _ready:
         _ready.clear()
-        _ready[job.key] = Runner.of(job.model() if callable(job.model) else job.model, job.options)
+        _ready[job.key] = Runner.of(job.model() if callable(job.model) else job.model, job.options, job.frames)
     return _ready[job.key]
 
 
@@ -174,8 +177,16 @@ def attempt(work: Callable[[], Any]) -> Answer:
         return Answer(work())
     except LpError as e:
         return Answer(error=str(e))
+    except OSError as e:
+        return Answer(error=said(e), trace=traceback.format_exc())
     except Exception as e:
         return Answer(error=f"{type(e).__name__}: {e}", trace=traceback.format_exc())
+
+
+def said(error: OSError) -> str:
+    """What the system refused, as a sentence."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}; make sure the path exists, is yours to use, and the disk has room."
 
 
 def _differs(unit: Unit, here: Mapping[str, Any], runner: Runner) -> str:

@@ -3,13 +3,18 @@
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lp_core import DataError
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv"})
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+
+
+def is_due(path: Path, source: Path) -> bool:
+    """Whether `path`, which is made from the file `source`, is absent or older than that."""
+    return not path.exists() or path.stat().st_mtime_ns < source.stat().st_mtime_ns
 
 
 @contextmanager
@@ -26,10 +31,17 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         yield temporary
         temporary.replace(path)
     except OSError as e:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
         if e.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(f"There is no room left on the disk for {path}; free some and start again.") from e
+        if e.filename == str(temporary):
+            e.filename = str(path)  # the name that the user knows
         raise
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
         raise
+
+
+def _discard(temporary: Path) -> None:
+    with suppress(OSError):  # a disk that cannot be written
+        temporary.unlink(missing_ok=True)

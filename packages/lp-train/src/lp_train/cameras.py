@@ -20,11 +20,13 @@ def read_views(config: DataConfig) -> LabelSet:
     """The label files of all cameras as one: one camera's rows after the other's.
 
     Raises:
-        DataError: they do not have the same keypoints, or the same images by name in the same order.
+        DataError: one is missing, or they do not have the same keypoints, or the same images by name in the same order.
     """
     root, names = Path(config.root), config.view_names or []
     files = config.view_labels or [f"{name}.csv" for name in names]
     layout = "lightning_pose" if config.format == "auto" else config.format
+    if missing := [file for file in files if not (root / file).is_file()]:
+        raise DataError(f"{root / missing[0]} does not exist; name the cameras' label files with data.view_labels=[…].")
     sets = [read_labels(root, layout, file) for file in files]
     first = sets[0]
     for labels in sets[1:]:

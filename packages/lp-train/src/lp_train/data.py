@@ -118,7 +118,8 @@ def videos_folder(config: TrainConfig) -> Path:
 def video_files(config: TrainConfig) -> list[Path]:
     """The videos of the project, sorted by name; none if there is no such folder."""
     folder = videos_folder(config)
-    return sorted(p for p in folder.glob("*") if p.suffix.lower() in VIDEO_SUFFIXES) if folder.is_dir() else []
+    found = (p for p in folder.glob("*") if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith("."))
+    return sorted(found) if folder.is_dir() else []
 
 
 def clip_source(config: TrainConfig, videos: list[Path]) -> ClipSource:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lp_core import ConfigError, LabelSet, PoseTable
+from lp_core import ConfigError, LabelSet, Metric, PoseTable
 from lp_core.tensors import PoseModel
 from lp_data import LabeledDataset
 from lp_io import atomic_path, ood_label_files, read_labels, read_predictions, write_metric, write_predictions
+from lp_io.files import is_due
 
 from lp_train._hydra import load
 from lp_train.animal_scores import AnimalScores, scores_by_split
@@ -151,18 +152,31 @@ def _per_camera(table: PoseTable, cameras: int) -> list[PoseTable]:
     ]
 
 
+def _beside(predictions: Path, metric: Metric) -> Path:
+    return predictions.with_name(f"{predictions.stem}_{metric.name}.csv")
+
+
 def write_video_metrics(run: Path | str, predictions: Path) -> list[Path]:
     """`<video>_temporal_norm.csv`, `<video>_pca_singleview_error.csv` and so on beside the predictions of a video.
+
+    Files that are newer than the predictions are left as they are.
 
     Returns:
         the files written: those of every installed metric that needs no labels and applies to these keypoints.
     """
-    table, poses = read_predictions(predictions), load_poses(RunDir(Path(run)).poses)
+    poses = load_poses(RunDir(Path(run)).poses)
+    metrics = {
+        path: metric
+        for metric in build_metrics(poses)
+        if not metric.needs_labels and is_due(path := _beside(predictions, metric), predictions)
+    }
+    if not metrics:
+        return []
+    table = read_predictions(predictions)
     one_of_several = len(poses.keypoint_names) != len(table.keypoint_names)  # cameras: no pose is whole in one video
     written = []
-    for metric in build_metrics(poses):
-        if not metric.needs_labels and (metric.temporal or not one_of_several):
-            path = predictions.with_name(f"{predictions.stem}_{metric.name}.csv")
+    for path, metric in metrics.items():
+        if metric.temporal or not one_of_several:
             write_metric(path, table.keypoint_names, metric(table.keypoints), table.index)
             written.append(path)
     return written
@@ -199,7 +213,8 @@ def evaluate(
     table = _table(model, found, data.labels, split)
     write_results(files, data.labels.source, table, data.labels, "")
     calibration = _calibrate(files, table, data.labels)
-    result = measure(data.labels.source.stem, table, data.labels, config.evaluation, calibration)
+    name = "+".join(config.data.view_names or ()) or data.labels.source.stem
+    result = measure(name, table, data.labels, config.evaluation, calibration)
     results = [_with_scores(result, found, data.labels, config, split)]
     for path in [] if config.data.view_names or told else ood_label_files(data.labels):
         results.append(_evaluate_new(files, config, model, data.labels, path, calibration))

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 from lp_core import ConfigError
 from lp_data import BatchLoader
 from lp_detectors.conditional import ConditionalNet
+from lp_losses.temporal import PairLoss
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import WandbLogger
 
@@ -72,10 +73,9 @@ def train(config: TrainConfig, draw: Drawers | None = None, say: Any = print) ->
     _check_conditions(config, tracker, say)
     loader = _train_loader(config, data, tracker, accelerator, say)
     checkpoint = _prepare(run, config)
-    count = len(data.labels)
-    say(
-        f"{count} labeled frames ({len(data.split.train)} train), {len(data.labels.keypoint_names)} keypoints, {sentence}"
-    )
+    cameras = len(config.data.view_names or ()) or 1
+    count = f"{len(data.labels) // cameras} labeled {'frames' if cameras == 1 else f'moments of {cameras} cameras'}"
+    say(f"{count} ({len(data.split.train)} train), {len(data.labels.keypoint_names)} keypoints, {sentence}")
     write_provenance(run.provenance, data, sentence, tracker.net)
     save_poses(run.poses, data.poses)
     if config.conditions:
@@ -108,6 +108,14 @@ def _check_conditions(config: TrainConfig, tracker: Tracker, say: Callable[[str]
         )
 
 
+def _check_alone(config: TrainConfig, data: RunData) -> None:
+    """Raise `ConfigError` if a loss compares frames, and clips are of one."""
+    for name, loss in config.losses.items():
+        if isinstance(loss.build(data.poses), PairLoss):
+            length = config.clips.sequence_length
+            raise ConfigError(f"losses.{name} compares frames, and clips.sequence_length={length}; give 2 or more.")
+
+
 def _train_loader(
     config: TrainConfig, data: RunData, tracker: Tracker, accelerator: str, say: Callable[[str], object]
 ) -> StreamLoader:
@@ -121,9 +129,11 @@ def _train_loader(
         videos = video_files(config)
         if not videos:
             names = [n for n, loss in config.losses.items() if "unlabeled" in loss.build(data.poses).streams]
-            raise ConfigError(
-                f"losses.{names[0]} learns from video, but {videos_folder(config)} holds none; give data.videos=DIR."
-            )
+            folder = videos_folder(config)
+            lacks = "holds none" if folder.is_dir() else "is not a directory"
+            raise ConfigError(f"losses.{names[0]} learns from video, but {folder} {lacks}; give data.videos=DIR.")
+        if config.clips.sequence_length < 2:
+            _check_alone(config, data)
         source = clip_source(config, videos)
         clips = f"{source.clips_per_epoch} clips of {config.clips.sequence_length} frames"
         say(f"{len(videos)} unlabeled video{'s' * (len(videos) > 1)}: {clips}")

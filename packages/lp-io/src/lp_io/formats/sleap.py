@@ -1,5 +1,6 @@
 """SLEAP labels, `.slp` and `.pkg.slp`; needs `pip install "lp-io[sleap]"`."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,7 @@ def sleap_io(path: Path) -> Any:
     Raises:
         DataError: not installed.
     """
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # it looks for images in the working directory, and warns
     try:
         import sleap_io as module  # pyright: ignore[reportMissingImports]
     except ImportError:

@@ -32,9 +32,12 @@ class SleapWriter:
     flat = False
     several = True
 
+    def __init__(self) -> None:
+        self._sio = sleap_io(Path(FILE))
+
     def write(self, labels: LabelSet, final: Path, videos: Sequence[str]) -> list[str]:
         """`labels.pkg.slp`; the image files it holds are removed."""
-        sio = sleap_io(labels.root / FILE)
+        sio = self._sio
         place, figures = (
             _videos(sio, labels),
             sleap_figures(sio, owners(labels.keypoint_names, labels.animals, labels.skeleton)),
