@@ -90,7 +90,9 @@ def unlabeled(table: Table, backbone: str, threads: int) -> None:
         table.row(f"step with unlabeled video, {backbone}, {precision}, s", theirs, mine, better="lower")
 
 
-RUNTIMES = (("torch", "float32"), ("openvino", "float32"), ("torch", "bfloat16"), ("openvino", "bfloat16"))
+RUNTIMES = (
+    ("torch", "float32"), ("openvino", "float32"), ("torch", "bfloat16"), ("openvino", "bfloat16"), ("openvino", "int8"),
+)  # fmt: skip
 
 
 def prediction(table: Table, backbone: str, threads: int, folder: Path, videos: dict[str, Path]) -> None:
@@ -108,10 +110,11 @@ def prediction(table: Table, backbone: str, threads: int, folder: Path, videos: 
         words = ["predict", "--run", str(theirs), "--video", str(video), "--out", str(folder / "v")]
         baseline = reference.run(*words, threads=threads)["fps"]
         for runtime, precision in RUNTIMES:
-            for whose, run in (("same weights and decoder", theirs), ("ours", mine)):
+            both = (("same weights and decoder", theirs), ("ours", mine))
+            for whose, run in both[precision == "int8" :]:
                 found = ours("prediction", run, video, runtime, precision, threads, threads=threads)
                 table.row(f"{name}, {backbone}, {runtime} {precision}, {whose}, frames/s", baseline, found["fps"])
-        for runtime, precision in RUNTIMES[1::2]:
+        for runtime, precision in (pair for pair in RUNTIMES if pair[0] == "openvino"):
             found = ours("stages", mine, video, runtime, precision, threads, threads=threads)
             each = f"decode {found['decode']:.0f}, network {found['network']:.0f}, whole {found['whole']:.0f} frames/s"
             print(f"  {name}, {runtime} {precision}: {each} = {found['of_floor']:.0%} of the slower one", flush=True)

@@ -45,12 +45,11 @@ def prediction(run: str, video: str, runtime: str, precision: str, threads: int)
     """Frames/s of the whole command after loading: decode, network, keypoints, CSV. A run of the reference is one too."""
     import torch
     from lp_infer import PredictOptions, predict_video
-    from lp_train import load_model
 
     torch.set_num_threads(threads)
-    model = load_model(run)
     with tempfile.TemporaryDirectory() as folder:
-        options = PredictOptions(runtime=runtime, precision=precision, device="cpu", threads=threads)
+        model = _network(run, video, precision, folder)
+        options = PredictOptions(runtime=runtime, precision=_asked(precision), device="cpu", threads=threads)
         report = predict_video(model, Path(video), Path(folder) / "out.csv", options)
     return {"fps": report.frames_per_second, "frames": report.frames, "peak_mb": _peak()}
 
@@ -62,12 +61,30 @@ def stages(run: str, video: str, runtime: str, precision: str, threads: int) -> 
     import torch
     from lp_infer import PredictOptions, Runner
     from lp_infer.speed import measure
-    from lp_train import load_model
 
     torch.set_num_threads(threads)
-    options = PredictOptions(runtime=runtime, precision=precision, device="cpu", threads=threads)
-    speed = measure(Runner.of(load_model(run), options), Path(video), 5.0)
+    options = PredictOptions(runtime=runtime, precision=_asked(precision), device="cpu", threads=threads)
+    with tempfile.TemporaryDirectory() as folder:
+        speed = measure(Runner.of(_network(run, video, precision, folder), options), Path(video), 5.0)
     return asdict(speed) | {"of_floor": speed.of_floor}
+
+
+def _network(run: str, video: str, precision: str, folder: str) -> Any:
+    """The network of a run; for int8 a file, whatever its error: weights of one epoch say nothing of it."""
+    from lp_infer.export import ExportOptions, export
+    from lp_io import VideoReader
+    from lp_train import load_model
+
+    model = load_model(run)
+    if precision != "int8":
+        return model
+    with VideoReader(video, model.image_size) as reader:
+        export(model, f"{folder}/int8.onnx", reader.clip(0, 64), ExportOptions(precision="int8", limit=1e6))
+    return f"{folder}/int8.onnx"
+
+
+def _asked(precision: str) -> str:
+    return "auto" if precision == "int8" else precision  # the file has it
 
 
 def as_deeplabcut(
