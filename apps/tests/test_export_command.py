@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from lp_apps import main as command
-from lp_apps.export import Options, real_frames
+from lp_apps.export import Options, of_one_size, real_frames
+from lp_core import ConfigError
+from lp_io import VideoWriter
 
 DATA = Path(os.environ.get("LP_TEST_DATA", "/nowhere")) / "mirror-mouse"
 ABSENT = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
@@ -34,6 +37,18 @@ def test_a_mistake_is_one_sentence(words, sentence, capsys):
     assert run("export", *words) == 2
     error = capsys.readouterr().err
     assert error.startswith("lpose: ") and sentence in error and error.count("\n") == 1
+
+
+def test_a_network_for_frames_of_any_size_wants_a_video(tmp_path):
+    class AnySize(torch.nn.Module):
+        any_size, image_size = True, (96, 96)
+
+    with pytest.raises(ConfigError, match="RUN takes frames as large as they are; give a video of their size"):
+        of_one_size(AnySize(), Options(run="RUN", out="a.onnx"))
+    with VideoWriter(tmp_path / "v.mp4", 25.0, (48, 80)) as writer:
+        writer.write(np.zeros((48, 80, 3), np.uint8))
+    fixed = of_one_size(AnySize(), Options(run="RUN", out="a.onnx", source=str(tmp_path / "v.mp4")))
+    assert fixed.image_size == (48, 80) and not fixed.any_size
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ The file is run on real frames first, and is not written if its keypoints differ
   runtime=onnx           layout of the file; ONNX Runtime and OpenVINO both run it
   precision=float32      or int8: several times faster on many CPUs, a quarter of the size, less exact
   frames=0               real frames to compare (and for int8 to measure ranges on); 0 chooses
-  source=VIDEO           where they come from; the labeled frames of the run, those not trained on first, if not given
+  source=VIDEO           where they come from; the labeled frames of the run, those not trained on first, if not given.
+                         A network that takes frames as large as they are is exported for frames of this size
   limit=0                input pixels that keypoints may differ by: at most in float32 (0 = 0.05), on average in int8 (0.5)
   checkpoint=FILE        another than the best one
   threads=0              0 chooses
@@ -55,7 +56,7 @@ def run(words: list[str]) -> None:
     how = ExportOptions(
         precision=options.precision, limit=options.limit or None, threads=options.threads, **_notes(Path(options.run))
     )
-    model = load_model(options.run, Path(options.checkpoint) if options.checkpoint else None)
+    model = of_one_size(load_model(options.run, Path(options.checkpoint) if options.checkpoint else None), options)
     report = export(model, options.out, real_frames(model, options), how)
     names = {"onnx": "ONNX Runtime", "openvino": "OpenVINO"}
     share = next(iter(report.parity.values())).counted
@@ -91,6 +92,21 @@ def _check(options: Options) -> None:
         raise ConfigError(f"precision={options.precision} is not one of {', '.join(FRAMES)}; choose one of these.")
     if options.frames < 0:
         raise ConfigError(f"frames={options.frames} must not be negative; 0 chooses.")
+
+
+def of_one_size(model: "PoseModel", options: Options) -> "PoseModel":
+    """A network that takes frames as large as they are, for those of `source`; any other as it is."""
+    if not getattr(model, "any_size", False):
+        return model
+    if options.source is None:
+        raise ConfigError(f"{options.run} takes frames as large as they are; give a video of their size, source=VIDEO.")
+    from lp_infer.inference_copy import at_size
+    from lp_io import VideoReader
+
+    with VideoReader(options.source) as reader:
+        height, width = reader.original_size
+    print(f"for frames of {width} × {height} pixels, to which others will be stretched")
+    return at_size(model, (height, width))
 
 
 def _notes(run: Path) -> dict:

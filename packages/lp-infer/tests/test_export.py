@@ -14,6 +14,7 @@ from lp_core import ConfigError, DataError
 from lp_infer import LivePredictor, PredictOptions, predict_video
 from lp_infer.__main__ import chosen, main
 from lp_infer.exported import FORMAT, KEY, Description, read_exported, write_exported
+from lp_infer.inference_copy import at_size
 from lp_io import read_predictions
 from torch import nn
 
@@ -48,6 +49,18 @@ def test_a_file_runs_where_no_runtime_is_named(exported, video, frames, tmp_path
         assert np.isfinite(live.push(frames[0], 0.0).keypoints).all()
     with pytest.raises(ConfigError, match="choose runtime=onnx or openvino"):
         LivePredictor(exported, PredictOptions(runtime="torch"))
+
+
+def test_a_network_for_frames_of_any_size_is_exported_for_one(export_module, model, video, truth, paint, tmp_path):
+    model.any_size = True
+    frames = np.stack([paint(positions) for positions in truth[:6]])  # as large as those of the video
+    with pytest.raises(ConfigError, match="lpose export with source=VIDEO"):
+        export_module.export(model, tmp_path / "any.onnx", frames)
+    export_module.export(at_size(model, frames.shape[1:3]), tmp_path / "one.onnx", frames)
+    assert model.any_size and model.image_size == (96, 96)
+    predict_video(tmp_path / "one.onnx", video, tmp_path / "out.csv")
+    found = read_predictions(tmp_path / "out.csv").keypoints
+    assert np.abs(found - truth).max() < 0.5
 
 
 class Deep(nn.Module):

@@ -4,7 +4,7 @@ import copy
 from typing import cast
 
 import torch
-from lp_core import ConfigError
+from lp_core import ConfigError, Size
 from lp_core.tensors import PoseModel
 from torch import nn
 
@@ -35,6 +35,13 @@ def optimize(model: nn.Module, dtype: torch.dtype = torch.float32, compile: bool
 def copied(model: nn.Module) -> nn.Module:
     """A copy that only infers."""
     return copy.deepcopy(model).eval().requires_grad_(False)
+
+
+def at_size(model: nn.Module, size: Size) -> nn.Module:
+    """A copy of a network that takes frames as large as they are, for frames of (height, width) alone: it can be exported."""
+    fixed = copied(model)
+    fixed.any_size, fixed.image_size = False, size  # pyright: ignore[reportAttributeAccessIssue]
+    return fixed
 
 
 def _lower(model: nn.Module, dtype: torch.dtype) -> None:

@@ -82,7 +82,10 @@ def to_onnx(model: nn.Module) -> Any:
             "Networks are translated by onnxscript, which is not installed; pip install 'lp-infer[export]'."
         )
     if getattr(model, "any_size", False):
-        raise ConfigError("This network takes frames as large as they are, which is not exported; use runtime=torch.")
+        raise ConfigError(
+            "This network takes frames as large as they are; lpose export with source=VIDEO writes it for frames of that "
+            "size, and runtime=torch runs it as it is."
+        )
     if hasattr(model, "walk"):
         raise ConfigError("A network that is told poses from outside of the frame is not exported; use runtime=torch.")
     for part in (model, getattr(model, "detector", None)):
