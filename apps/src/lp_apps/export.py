@@ -17,7 +17,7 @@ The file is run on real frames first, and is not written if its keypoints differ
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from lp_core import ConfigError, DataError, LpError
@@ -94,7 +94,7 @@ def _check(options: Options) -> None:
         raise ConfigError(f"frames={options.frames} must not be negative; 0 chooses.")
 
 
-def of_one_size(model: "PoseModel", options: Options) -> "PoseModel":
+def of_one_size(model: Any, options: Options) -> Any:
     """A network that takes frames as large as they are, for those of `source`; any other as it is."""
     if not getattr(model, "any_size", False):
         return model
