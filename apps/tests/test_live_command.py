@@ -10,38 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from lp_apps import live
 from lp_apps import main as command
 from lp_core import ConfigError, DataError
 from lp_io import VideoReader, VideoWriter, read_predictions
-from torch import nn
 
 FRAMES, SIZE = 20, (48, 64)
 SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
-import test_live_command as t
+import conftest
 from lp_apps import live
-live.model_of = lambda *_: t.Brightness().eval()
+live.model_of = lambda *_: conftest.Brightness().eval()
 live.run(sys.argv[1:])
 """
-
-
-class Brightness(nn.Module):
-    """Its keypoint says how bright the frame is."""
-
-    keypoint_names = ("bright",)
-    image_size = (24, 32)
-    model_type = "heatmap"
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(1))
-
-    def forward(self, images):
-        value = images.float().mean((1, 2, 3)) * self.weight
-        return torch.stack([value / 10, value / 10], -1)[:, None], torch.full((len(images), 1), 0.75)
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +36,8 @@ def video(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def _network(monkeypatch, tmp_path):
-    monkeypatch.setattr(live, "model_of", lambda *_: Brightness().eval())
+def _network(monkeypatch, tmp_path, brightness):
+    monkeypatch.setattr(live, "model_of", lambda *_: brightness)
     monkeypatch.chdir(tmp_path)
 
 

@@ -5,37 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from lp_apps import predict
 from lp_core import ConfigError, DataError
 from lp_infer import VideosFailed
 from lp_io import VideoWriter
-from torch import nn
 
 FRAMES, SIZE = 6, (48, 64)
 
 
-class Middle(nn.Module):
-    """Its keypoint is in the middle."""
-
-    keypoint_names = ("middle",)
-    image_size = (24, 32)
-    model_type = "heatmap"
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(1))
-
-    def forward(self, images):
-        point = torch.tensor([15.5, 11.5]) * self.weight
-        return point.expand(len(images), 1, 2), torch.full((len(images), 1), 0.75)
-
-
 @pytest.fixture
-def loaded(monkeypatch, tmp_path):
+def loaded(monkeypatch, tmp_path, brightness):
     """How often a network was loaded."""
     calls = []
-    monkeypatch.setattr(predict, "model_of", lambda *words: calls.append(words) or Middle().eval())
+    monkeypatch.setattr(predict, "model_of", lambda *words: calls.append(words) or brightness)
     monkeypatch.chdir(tmp_path)
     return calls
 

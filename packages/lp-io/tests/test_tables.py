@@ -81,7 +81,6 @@ def test_a_full_disk_is_one_sentence(tmp_path):
 
 
 def test_a_file_that_cannot_be_made_has_its_own_name_in_the_error(tmp_path):
-    (tmp_path / "file").touch()
     with pytest.raises(OSError, match="x") as caught, atomic_path(tmp_path / "x.csv") as temporary:
         temporary.mkdir()
         temporary.write_text("")  # a directory

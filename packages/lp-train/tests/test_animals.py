@@ -92,6 +92,16 @@ def test_train_evaluate_and_load(words, project, tmp_path):
     assert all(torch.equal(a.nan_to_num(-1), b.nan_to_num(-1)) for a, b in zip(found, again, strict=True))
 
 
+@pytest.mark.parametrize("loss", ["temporal", "temporal_heatmap_kl"])
+def test_a_loss_that_compares_frames_wants_more_than_one(loss, project, tmp_path):
+    config = compose([
+        f"data.root={project}", f"out={tmp_path / 'run'}", "head=dekr", "backbone=resnet18", "backbone.pretrained=false",
+        "data.image_size=[96,128]", f"losses=[{loss}]", "clips.sequence_length=1",
+    ])  # fmt: skip
+    with pytest.raises(ConfigError, match=rf"losses\.{loss} compares frames, and clips\.sequence_length=1"):
+        train(config, say=lambda _: None)
+
+
 def test_a_detector_as_it_is_stays_so_and_a_run_is_loaded_without_its_file(project, tmp_path):
     torch.manual_seed(0)
     file = tmp_path / "coco.pth"

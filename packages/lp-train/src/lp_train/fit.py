@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 from lp_core import ConfigError
 from lp_data import BatchLoader
 from lp_detectors.conditional import ConditionalNet
+from lp_losses.animal_loss import AnimalLoss
 from lp_losses.temporal import PairLoss
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import WandbLogger
@@ -111,7 +112,8 @@ def _check_conditions(config: TrainConfig, tracker: Tracker, say: Callable[[str]
 def _check_alone(config: TrainConfig, data: RunData) -> None:
     """Raise `ConfigError` if a loss compares frames, and clips are of one."""
     for name, loss in config.losses.items():
-        if isinstance(loss.build(data.poses), PairLoss):
+        built = loss.build(data.poses)
+        if isinstance(built.loss if isinstance(built, AnimalLoss) else built, PairLoss):
             length = config.clips.sequence_length
             raise ConfigError(f"losses.{name} compares frames, and clips.sequence_length={length}; give 2 or more.")
 
