@@ -79,7 +79,8 @@ def _network(run: str, video: str, precision: str, folder: str) -> Any:
     if precision != "int8":
         return model
     with VideoReader(video, model.image_size) as reader:
-        export(model, f"{folder}/int8.onnx", reader.clip(0, 64), ExportOptions(precision="int8", limit=1e6))
+        frames = reader.clip(0, min(64, reader.frame_count))
+    export(model, f"{folder}/int8.onnx", frames, ExportOptions(precision="int8", limit=1e6))
     return f"{folder}/int8.onnx"
 
 
