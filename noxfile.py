@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nox
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else every process compiles torch and all else again, for ten seconds
 ROOT = Path(__file__).parent
 PACKAGES = {p.parent.name: p.parent for p in sorted(ROOT.glob("packages/*/pyproject.toml"))}
 PACKAGES["lp-apps"] = ROOT / "apps"
@@ -22,6 +23,7 @@ READERS = {  # what users read our files with
     "lp-train": ("jsonschema>=4.25",),
     "lp-viz": ("sleap-io>=0.9.2,<0.10",),
 }
+TIDY = ("-o", "tmp_path_retention_policy=failed")  # a training test leaves hundreds of megabytes of weights
 BROWSER = "selenium>=4.51"  # drives the Chromium of the machine
 PARALLEL = ("-n", "auto", "--dist", "loadfile")  # a file's tests share what they have trained
 nox.options.default_venv_backend = "uv"
@@ -107,6 +109,7 @@ def tests(session: nox.Session, package: str) -> None:
         "-p",
         "no:cacheprovider",
         *PARALLEL,
+        *TIDY,
         str(folder),
         f"--jaxtyping-packages={checked}",
         *session.posargs,
@@ -122,9 +125,8 @@ def together(session: nox.Session) -> None:
     """
     install_wheel(session, "lp-kit", "pytest>=9", "pytest-xdist>=3.8", "beartype>=0.22", BROWSER)
     gpu = ("--ignore", "tests/gpu")
-    threads = {"OMP_NUM_THREADS": "2"}
     spread = ("-n", "auto", "--dist", "worksteal")  # the longest files share little between their tests
-    session.run("pytest", "-q", "-rs", *spread, "tests", *gpu, *session.posargs, env=test_environment() | threads)
+    session.run("pytest", "-q", "-rs", *spread, *TIDY, "tests", *gpu, *session.posargs, env=test_environment())
 
 
 @nox.session

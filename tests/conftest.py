@@ -12,15 +12,16 @@ from lp_infer.__main__ import main as infer
 
 ROOT = Path(__file__).parents[1]
 SHORTER = {  # the pages' commands train for minutes; a small scene, small images and few epochs run the same code
-    "lpose train ": " data.image_size=[96,96]",
-    "lpose demo out=demo": " epochs=1 data.image_size=[96,96]",
+    "lpose train ": " data.image_size=[64,64]",
+    "lpose bench ": " seconds=0.1",
+    "lpose demo out=demo": " epochs=1 data.image_size=[64,64]",
     "lpose demo out=arena animals=3": " epochs=1 data.crop_size=[64,64]",
     "lpose train data.root=arena/data head=dekr out=runs/dekr": " training.max_epochs=1 backbone.pretrained=false"
     " evaluation.predict_videos=false",
     "lpose train data.root=arena/data model=ctd": " training.max_epochs=1 backbone.pretrained=false data.crop_size=[64,64]"
     " evaluation.predict_videos=false",
 }
-SCENES = {"demo": SceneOptions(labeled=40, frames=90, ood_labeled=10, ood_frames=40)}
+SCENES = {"demo": SceneOptions(labeled=24, frames=60, ood_labeled=6, ood_frames=24)}
 SCENES["arena"] = replace(SCENES["demo"], animals=3)  # `lpose demo` takes what it finds
 
 
