@@ -6,6 +6,7 @@ import select
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from lp_apps import main as command
@@ -131,6 +132,18 @@ def test_sources(tmp_path):
     assert [p.name for p in expand(str(tmp_path / "*.csv"))[2]] == ["t.csv"]
     with pytest.raises(DataError, match="holds no video"):
         expand(str(tmp_path / "notes.txt"))
+
+
+def test_a_list_of_sources_may_name_commas_in_quotes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a,b.mp4", "c.mp4"):
+        Path(name).touch()
+    assert [str(path) for path in expand('["a,b.mp4", c.mp4]')[0]] == ["a,b.mp4", "c.mp4"]
+    assert [str(path) for path in expand("a,b.mp4")[0]] == ["a,b.mp4"]
+    with pytest.raises(DataError, match=r"source=a does not exist.* in quotes: source='\["):
+        expand("[a,b.mp4,c.mp4]")
+    with pytest.raises(ConfigError, match="names with commas as in"):
+        expand("['a,b.mp4,c.mp4]")
 
 
 def test_a_broken_plugin_is_listed_and_harms_nothing(tmp_path):

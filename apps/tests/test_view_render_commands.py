@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lp_apps import view
-from lp_apps.lists import run_folders, several, short_names
+from lp_apps.lists import run_folders, short_names
 from lp_apps.main import main
 from lp_core import ConfigError, PoseTable
 from lp_io import VideoReader, VideoWriter, write_predictions
@@ -80,8 +80,7 @@ def test_mistakes_are_one_sentence(made, capsys, words, sentence):
     assert sentence in error and error.count("\n") == 1
 
 
-def test_lists_and_names(tmp_path):
-    assert several("[a, 'b']") == ["a", "b"] and several("a") == ["a"] and several("[]") == []
+def test_names_of_runs(tmp_path):
     assert short_names([Path("/x/run/v1"), Path("/y/run/v1")]) == ["x/run/v1", "y/run/v1"]
     assert short_names([Path("/x/a"), Path("/x/b")]) == ["a", "b"]
     with pytest.raises(ConfigError, match="names no run"):

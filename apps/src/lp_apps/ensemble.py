@@ -17,7 +17,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from lp_core import ConfigError, DataError
+from lp_core import ConfigError, DataError, listed
 
 from lp_apps import predict
 from lp_apps.options import parse
@@ -91,8 +91,7 @@ def _check_keypoints(runs: list[Path]) -> None:
 
 def _several(key: str, text: str) -> list[str]:
     """The names in `[a,b]` or `a,b`: two at least, each once."""
-    names = [name.strip(" '\"") for name in text.strip().removeprefix("[").removesuffix("]").split(",")]
-    names = [name for name in names if name]
+    names = listed(text)
     if len(names) < 2:
         raise ConfigError(f"{key}={text} names fewer than two members; an ensemble needs at least two.")
     same = Counter(Path(name).resolve().name if key == "runs" else str(Path(name).resolve()) for name in names)

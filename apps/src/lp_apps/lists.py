@@ -1,15 +1,9 @@
-"""Options that name several things: `[a,b]`, `a,b` or one alone."""
+"""Options that name several runs: `[a,b]`, `a,b` or one alone."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from lp_core import ConfigError, DataError
-
-
-def several(text: str) -> list[str]:
-    """The names in `[a,b]`, `a,b` or `a`."""
-    names = [name.strip(" '\"") for name in text.strip().removeprefix("[").removesuffix("]").split(",")]
-    return [name for name in names if name]
+from lp_core import ConfigError, DataError, listed
 
 
 def run_folders(run: str | None, runs: str | None) -> dict[str, Path]:
@@ -21,7 +15,7 @@ def run_folders(run: str | None, runs: str | None) -> dict[str, Path]:
     """
     if (run is None) == (runs is None):
         raise ConfigError("Either run=DIR or runs=[DIR,DIR] must be given.")
-    folders = [Path(run)] if run is not None else [Path(name) for name in several(runs or "")]
+    folders = [Path(run)] if run is not None else [Path(name) for name in listed(runs or "")]
     if not folders:
         raise ConfigError(f"runs={runs} names no run.")
     for folder in folders:

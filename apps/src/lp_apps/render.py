@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lp_core import ConfigError, DataError
+from lp_core import ConfigError, DataError, listed
 
 from lp_apps import predict
-from lp_apps.lists import run_folders, several, short_names
+from lp_apps.lists import run_folders, short_names
 from lp_apps.options import parse
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def run(words: list[str]) -> None:
     from lp_viz import View, render_views
 
     options = parse(words, Options)
-    runs, videos = run_folders(options.run, options.runs), [Path(name) for name in several(options.source)]
+    runs, videos = run_folders(options.run, options.runs), [Path(name) for name in listed(options.source)]
     absent = [video for video in videos if not video.is_file()]
     if absent or not videos:
         raise DataError(f"source={options.source}: {absent[0] if absent else 'it'} does not exist; give a video.")

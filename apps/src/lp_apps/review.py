@@ -18,7 +18,7 @@ import webbrowser
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lp_core import ConfigError, DataError, nearest
+from lp_core import ConfigError, DataError, listed, nearest
 
 from lp_apps.options import parse
 
@@ -48,8 +48,9 @@ def run(words: list[str]) -> None:
     if strange := sorted(set(options.data_options) - {"root", "labels"}):
         raise ConfigError(f"There is no option data.{strange[0]}{nearest(strange[0], ['root', 'labels'])}")
     root, labels = (options.data_options.get(key) for key in ("root", "labels"))
+    runs = [Path(name) for name in listed(options.runs or "")]
     review = ReviewOptions(
-        run=Path(options.run), runs=_listed(options.runs), videos=_videos(options), cache_mb=options.cache_mb,
+        run=Path(options.run), runs=runs, videos=_videos(options), cache_mb=options.cache_mb,
         root=Path(str(root)) if root else None, labels=str(labels) if labels else None,
     )  # fmt: skip
 
@@ -63,11 +64,6 @@ def run(words: list[str]) -> None:
         print(
             f"{left} corrected frames are not saved; they are in the journal and come back with the next lpose review."
         )
-
-
-def _listed(text: str | None) -> list[Path]:
-    names = (text or "").strip().removeprefix("[").removesuffix("]").split(",")
-    return [Path(name.strip(" '\"")) for name in names if name.strip(" '\"")]
 
 
 def _videos(options: Options) -> list[Path]:

@@ -4,7 +4,7 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
-from lp_core import DataError
+from lp_core import DataError, listed
 
 
 def expand(source: str) -> tuple[list[Path], list[Path], list[Path]]:
@@ -15,9 +15,10 @@ def expand(source: str) -> tuple[list[Path], list[Path], list[Path]]:
     """
     from lp_io import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
-    several = source[1:-1].split(",") if source.startswith("[") and source.endswith("]") else [source]
+    is_list = source.startswith("[") and source.endswith("]")
     kinds = (VIDEO_SUFFIXES, IMAGE_SUFFIXES, frozenset({".csv"}))
-    found = [_of_one_kind(_paths(text.strip()), kinds) for text in several]
+    hint = """, a name with a comma in quotes: source='["a,b.mp4",c.mp4]'""" if is_list else ""
+    found = [_of_one_kind(_paths(text, hint), kinds) for text in (listed(source) if is_list else [source])]
     videos, images, tables = ([p for paths in found for p in paths if p.suffix.lower() in kind] for kind in kinds)
     if not (videos or images or tables):
         raise DataError(
@@ -33,13 +34,15 @@ def _of_one_kind(paths: list[Path], kinds: Sequence[frozenset[str]]) -> list[Pat
     return next((group for group in groups if group), [])
 
 
-def _paths(source: str) -> list[Path]:
+def _paths(source: str, hint: str) -> list[Path]:
     path = Path(source)
     if path.is_dir():
         return sorted(p for p in path.iterdir() if not p.name.startswith(".") and p.suffix.lower() != ".csv")
     found = [path] if path.exists() else [Path(p) for p in sorted(glob.glob(source))]
     if not found:
-        raise DataError(f"source={source} does not exist; give a video, a folder, a glob in quotes or a label CSV.")
+        raise DataError(
+            f"source={source} does not exist; give a video, a folder, a glob in quotes or a label CSV{hint}."
+        )
     return found
 
 

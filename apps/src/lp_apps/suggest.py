@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from lp_core import ConfigError, DataError
+from lp_core import ConfigError, DataError, listed
 
 from lp_apps import predict
 from lp_apps.options import parse
@@ -62,7 +62,7 @@ def run(words: list[str]) -> None:
     project = _project(options)
     labeled = _labeled(project)
     evidence = [_evidence(video, options) for video in _videos(options, project)]
-    chosen = suggest(evidence, labeled, options.n, _several(options.by), options.min_gap)
+    chosen = suggest(evidence, labeled, options.n, listed(options.by), options.min_gap)
     print(table_of(chosen))
     given = LabelingSet(chosen, _skeleton(Path(options.run), evidence[0]), labeled)
     sheet = write_contact_sheet(out / "suggestions.png", chosen, given.skeleton)
@@ -115,15 +115,11 @@ def _videos(options: Options, project: dict[str, Any]) -> list[Path]:
     return videos
 
 
-def _several(text: str) -> list[str]:
-    return [name for word in text.strip("[] ").split(",") if (name := word.strip(" '\""))]
-
-
 def _evidence(video: Path, options: Options) -> "Evidence":
     from lp_viz.suggest import evidence_of
 
     own = _predicted(options.run, video)
-    others = [name for name in _several(options.runs) if Path(name).resolve() != Path(options.run).resolve()]
+    others = [name for name in listed(options.runs) if Path(name).resolve() != Path(options.run).resolve()]
     members = [_predicted(name, video) for name in others]
     ensemble = Path(options.ensemble) / f"{video.stem}.csv" if options.ensemble else None
     return evidence_of(video, own, members, ensemble)

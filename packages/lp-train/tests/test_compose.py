@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from lp_core import ConfigError, UnknownNameError
+from lp_core import ConfigError, LossConfig, UnknownNameError, losses
 from lp_train import _hydra, compose
 from lp_train.lp_config import translate
 
@@ -44,7 +44,7 @@ def test_parts_of_the_augmentation_are_switched_off_by_name():
         ("=3", "is not KEY=VALUE"),
         ("+training.colour=blue", "is not KEY=VALUE"),
         ("hydra.run.dir=x", "is not KEY=VALUE"),
-        ("head=heatmap,simcc", "'head=heatmap,simcc' cannot be read; one name"),
+        ("head=heatmap,simcc", "'head=heatmap,simcc' cannot be read; write one name"),
         ("losses=[temporal", r"'losses=\[temporal' cannot be read"),
         ("backbone.pretraned=false", r"did you mean 'backbone\.pretrained'"),
         ("training.max_epochs=many", r"override 'training\.max_epochs' does not fit"),
@@ -67,6 +67,58 @@ def test_a_wrong_word_is_one_sentence(word, words):
 )
 def test_paths_of_any_name_come_through(name):
     assert compose([f"data.root={name}"]).data.root == name
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ('["a, b",c]', ["a, b", "c"]),
+        ("[Mäuse/1,it's]", ["Mäuse/1", "it's"]),
+        ('["Käfig, 1",\'5" x\']', ["Käfig, 1", '5" x']),
+        (r'["C:\Mäuse, alt\",b]', ["C:\\Mäuse, alt\\", "b"]),
+        ("[a(1),a=b]", ["a(1)", "a=b"]),
+        (r"['it\'s',b]", ["it's", "b"]),  # Hydra's own quotes
+    ],
+)
+def test_names_in_lists_come_through(value, names):
+    assert list(compose([f"data.view_names={value}"]).data.view_names or ()) == names
+
+
+def test_a_list_with_an_open_quote_says_what_to_write():
+    with pytest.raises(
+        ConfigError, match=r"' does not end where a name ends; write names with commas as in '\[\"a, b\",c\]'"
+    ):
+        compose(["data.view_names=['a,b]"])
+
+
+def test_a_configuration_is_read_again_when_it_or_its_parts_change(tmp_path):
+    path = tmp_path / "config.yaml"
+    _hydra.save(compose(["training.max_epochs=5"]), path)
+    first = _hydra.load(path)
+    first.training.max_epochs = 7  # its own copy
+    assert _hydra.load(path).training.max_epochs == 5
+    path.write_text(path.read_text().replace("max_epochs: 5", "max_epochs: 6"))
+    assert _hydra.load(path).training.max_epochs == 6
+    path.unlink()
+    with pytest.raises(ConfigError, match="does not exist"):
+        _hydra.load(path)
+
+
+def test_a_part_that_is_registered_anew_takes_the_place_of_the_old(monkeypatch):
+    monkeypatch.setattr(losses, "_local", {})
+
+    def made(default):
+        @losses.register("stiff")
+        @dataclasses.dataclass(slots=True, kw_only=True)
+        class Config(LossConfig):
+            epsilon: float = default
+
+            def build(self, poses=None):
+                return None
+
+        return compose(["losses=[stiff]"]).losses["stiff"].epsilon
+
+    assert (made(1.0), made(2.0)) == (1.0, 2.0)
 
 
 def test_an_unknown_part_names_the_nearest():

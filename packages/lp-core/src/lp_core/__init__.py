@@ -46,7 +46,6 @@ from lp_core.registry import (
     label_formats,
     losses,
     metrics,
-    nearest,
     predictors,
     runtimes,
     table_writers,
@@ -54,6 +53,7 @@ from lp_core.registry import (
     trackers,
 )
 from lp_core.runtime import Poses, Runtime
+from lp_core.words import listed, nearest
 
 __all__ = [
     "NOT_LABELED", "OCCLUDED", "REGISTRIES", "VISIBLE", "AnimalHeadConfig", "AnimalTracker", "Animals",
@@ -62,6 +62,6 @@ __all__ = [
     "PartInfo", "PluginError", "PoseTable", "Poses", "PredictorConfig", "Registry", "Resize", "Runtime",
     "RuntimeConfig", "Size", "TableWriter", "TableWriterConfig", "TargetGeneratorConfig", "TrackerConfig",
     "TrainingPoses", "UnknownNameError", "VideoFacts", "augmentations", "backbones", "clip_sources", "detectors",
-    "heads", "label_formats", "losses", "metrics", "nearest", "predictors", "runtimes", "table_writers",
+    "heads", "label_formats", "listed", "losses", "metrics", "nearest", "predictors", "runtimes", "table_writers",
     "target_generators", "trackers",
 ]  # fmt: skip

@@ -1,7 +1,6 @@
 """Find parts by name through entry points. Nothing is imported until it is asked for."""
 
 import dataclasses
-import difflib
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +24,7 @@ from lp_core.configs import (
     TrackerConfig,
 )
 from lp_core.errors import ConfigError, PluginError, UnknownNameError
+from lp_core.words import nearest
 
 C = TypeVar("C")
 
@@ -42,12 +42,6 @@ class PartInfo:
 
 def _distribution(entry_point: EntryPoint) -> str:
     return entry_point.dist.name if entry_point.dist else "unknown distribution"
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """The end of a sentence about an unknown `name`: a `did you mean` question, or a full stop if nothing is near."""
-    match = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {match[0]!r}?" if match else "."
 
 
 def _snake(name: str) -> str:

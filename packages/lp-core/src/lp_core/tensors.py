@@ -76,6 +76,8 @@ class ClipSource(Protocol):
 
     Attributes:
         clips_per_epoch: clips that cover every video once.
+
+    Optional: `remarks`, sentences about the videos that a training says before it begins.
     """
 
     clips_per_epoch: int

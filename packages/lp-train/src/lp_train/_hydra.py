@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from lp_core import (
     clip_sources,
     detectors,
     heads,
+    listed,
     losses,
     nearest,
 )
@@ -41,6 +44,9 @@ GROUPS: dict[str, Registry[Any]] = {
 }
 
 
+_published: dict[tuple[str, str], type] = {}
+
+
 def _publish() -> None:
     """Copy every healthy installed part into Hydra's ConfigStore; a broken one is reported when it is asked for."""
     store = ConfigStore.instance()
@@ -50,8 +56,10 @@ def _publish() -> None:
                 node = registry[name]
             except PluginError:
                 continue
-            package = f"losses.{name}" if group == "losses" else group
-            store.store(group=group, name=name, node=node, package=package, provider=registry.group)
+            if _published.get((group, name)) is not node:
+                package = f"losses.{name}" if group == "losses" else group
+                store.store(group=group, name=name, node=node, package=package, provider=registry.group)
+                _published[group, name] = node
     store.store(name="train", node=TrainConfig)
 
 
@@ -69,12 +77,19 @@ def _literal(word: str) -> str:
             return word
     except HydraException:
         pass
+    if re.fullmatch(r"\[[^\[\]{}]*\]", value):
+        return f"{key}=[{','.join(map(_quoted, listed(value)))}]"
     if key in GROUPS or value.startswith("["):
         raise ConfigError(
-            f"{word!r} cannot be read; one name, or a list as in losses=[temporal,pca_multiview], unusual names in quotes."
+            f"{word!r} cannot be read; write one name, or a list as in losses=[temporal,pca_multiview], names with commas "
+            """as in '["a, b",c]'."""
         )
+    return f"{key}={_quoted(value)}"
+
+
+def _quoted(value: str) -> str:
     escaped = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), value)
-    return f"{key}='{escaped}'"
+    return f"'{escaped}'"
 
 
 def _check_choices(overrides: Sequence[str]) -> None:
@@ -82,7 +97,7 @@ def _check_choices(overrides: Sequence[str]) -> None:
     for override in overrides:
         key, _, value = override.partition("=")
         if key in GROUPS and value:
-            for name in re.findall(r"[^\[\],\s'\"]+", value):
+            for name in listed(value):
                 GROUPS[key][name]
 
 
@@ -167,6 +182,14 @@ def load(path: Path) -> TrainConfig:
     Raises:
         ConfigError: missing, not ours, or made for parts that are not installed.
     """
+    _publish()
+    text = path.read_text() if path.is_file() else ""
+    return deepcopy(_kept(path, text, tuple(_published.items())))
+
+
+@lru_cache(maxsize=8)
+def _kept(path: Path, text: str, parts: tuple[tuple[tuple[str, str], type], ...]) -> TrainConfig:
+    """A training asks for its configuration in many places, and Hydra takes a third of a second each time."""
     return read([], path)
 
 
