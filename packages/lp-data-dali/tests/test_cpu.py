@@ -8,7 +8,7 @@ import pytest
 import torch
 from lp_core import DataError, clip_sources
 from lp_core.testing.clip_source import LENGTH, SIZE, ClipSourceContract
-from lp_io import ClipChange, VideoReader, clip_change
+from lp_io import ClipChange, VideoReader, clip_change, remarks_on_lengths
 from torch.nn import functional as F
 
 pytest.importorskip("nvidia.dali", reason="NVIDIA DALI is not installed: pip install 'lp-data-dali[cuda130]'")
@@ -53,6 +53,14 @@ class TestDali(ClipSourceContract):
         for first in range(5):
             next(source.clips(first))
         assert held() == before
+
+    def test_videos_shorter_than_a_clip_are_named(self):
+        """In the words of `clips=video`."""
+        (sentence,) = self.build(sequence_length=9).remarks
+        assert "a short one.mp4 (3 frames) is shorter than clips.sequence_length=9" in sentence
+        assert (
+            remarks_on_lengths(self.videos, (23, 3), 9) == (sentence,) and self.build(sequence_length=3).remarks == ()
+        )
 
     def test_a_broken_frame_is_marked(self, monkeypatch):
         monkeypatch.setattr(VideoReader, "broken", frozenset({2}))

@@ -1,13 +1,14 @@
 """Clips of unlabeled video: the contract, and the decoded frames themselves."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from lp_core import ConfigError, clip_sources
+from lp_core import ConfigError, DataError, clip_sources
 from lp_core.testing.clip_source import ClipSourceContract
-from lp_io import ClipSchedule, VideoReader, VideoWriter, clip_change
+from lp_io import ClipSchedule, VideoReader, VideoWriter, clip_change, remarks_on_lengths
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +85,24 @@ def test_the_change_stays_in_the_reference_s_ranges():
         centre = np.array([29.5, 19.5])
         np.testing.assert_allclose(how.transform[:, :2] @ centre + how.transform[:, 2], centre)
         assert 0.75 <= how.brightness <= 1.25 and 0.75 <= how.contrast <= 1.25 and 0 <= how.noise <= 10
+
+
+def test_videos_shorter_than_a_clip_are_named(videos):
+    def remarks(length):
+        return clip_sources.make("video", sequence_length=length).build(videos, image_size=(48, 64), seed=0).remarks
+
+    assert remarks(3) == ()
+    (sentence,) = remarks(4)
+    assert "short.mp4 (3 frames) is shorter than clips.sequence_length=4" in sentence and "long.mp4" not in sentence
+    (sentence,) = remarks(30)
+    assert "long.mp4 (23 frames) and 1 more are shorter than clips.sequence_length=30" in sentence
+
+
+def test_videos_of_one_frame_each_are_refused_for_clips_of_more():
+    videos = [Path("a.mp4"), Path("b.mp4")]
+    with pytest.raises(
+        DataError, match=r"a\.mp4 \(1 frame\) is too short for clips\.sequence_length=2, and no"
+    ) as error:
+        remarks_on_lengths(videos, [1, 1], 2)
+    assert "\n" not in str(error.value)
+    assert remarks_on_lengths(videos, [1, 1], 1) == () and len(remarks_on_lengths(videos, [2, 1], 2)) == 1

@@ -35,7 +35,7 @@ class CpuClips:
 
     def __init__(self, plans: Plans, threads: int) -> None:
         self.plans, self.threads = plans, threads
-        self.clips_per_epoch = len(plans)
+        self.clips_per_epoch, self.remarks = len(plans), plans.remarks
 
     def clips(self, first: int, step: int = 1) -> Iterator[Clip]:
         """See `lp_core.tensors.ClipSource`."""

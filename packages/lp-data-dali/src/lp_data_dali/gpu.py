@@ -42,7 +42,7 @@ class GpuClips:
 
     def __init__(self, plans: Plans, threads: int, device_id: int) -> None:
         self.plans, self.threads, self.device_id = plans, threads, device_id
-        self.clips_per_epoch = len(plans)
+        self.clips_per_epoch, self.remarks = len(plans), plans.remarks
         for video, even in zip(plans.videos, plans.even, strict=True):
             if not even:
                 raise ConfigError(

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from lp_core import ClipSourceConfig, Size
 from lp_core.tensors import Clip
-from lp_io import ClipChange, ClipSchedule, VideoReader, clip_change
+from lp_io import ClipChange, ClipSchedule, VideoReader, clip_change, remarks_on_lengths
 from torch import Tensor
 
 
@@ -44,9 +44,10 @@ class Plans:
     Attributes:
         length: frames of a clip.
         even: for each video, whether its frames are equally far apart in time.
+        remarks: sentences to say about the videos before training.
 
     Raises:
-        DataError: a video cannot be read.
+        DataError: a video cannot be read, or none has two frames.
     """
 
     videos: tuple[Path, ...]
@@ -55,6 +56,7 @@ class Plans:
     length: int
     augment: bool
     schedule: ClipSchedule
+    remarks: tuple[str, ...]
 
     def __init__(self, videos: Sequence[Path], image_size: Size, config: ClipSourceConfig, seed: int) -> None:
         self.videos, self.image_size, self.seed = tuple(videos), image_size, seed
@@ -68,6 +70,7 @@ class Plans:
                 self.sizes.append(reader.original_size)
                 self.even.append(is_even(reader.times))
         self.schedule = ClipSchedule(counts, self.length, config.step, seed)
+        self.remarks = remarks_on_lengths(self.videos, counts, self.length)
 
     def __len__(self) -> int:
         """Clips per epoch."""

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, UInt8
 from lp_core import ClipSourceConfig, ConfigError, Size
 from lp_core.tensors import Clip
-from lp_io import ClipChange, ClipSchedule, VideoReader, clip_change
+from lp_io import ClipChange, ClipSchedule, VideoReader, clip_change, remarks_on_lengths
 from torch import Tensor
 
 from lp_data.augmentation.geometry import sample
@@ -38,8 +38,11 @@ class VideoClips:
         cache_bytes: resized frames up to this size are kept, so that small projects are decoded once.
         threads: that decode; one is enough to keep up beside a network on the same cores.
 
+    Attributes:
+        remarks: sentences to say about the videos before training.
+
     Raises:
-        DataError: a video cannot be read.
+        DataError: a video cannot be read, or none has two frames.
     """
 
     def __init__(self, videos: Sequence[Path], image_size: Size, config: VideoClipsConfig, seed: int) -> None:
@@ -49,6 +52,7 @@ class VideoClips:
             with VideoReader(video, image_size, threads=1) as reader:
                 counts.append(reader.frame_count)
         self.schedule = ClipSchedule(counts, config.sequence_length, config.step, seed)
+        self.remarks = remarks_on_lengths(self.videos, counts, config.sequence_length)
         self.clips_per_epoch = len(self.schedule)
         self._readers: OrderedDict[int, VideoReader] = OrderedDict()
         self._cache: dict[tuple[int, int], tuple[np.ndarray, np.ndarray, Size]] = {}

@@ -1,7 +1,7 @@
 """Label formats, prediction tables and frame-exact video, without torch."""
 
 from lp_io.ahead import ahead
-from lp_io.clips import ClipChange, ClipSchedule, clip_change
+from lp_io.clips import ClipChange, ClipSchedule, clip_change, remarks_on_lengths
 from lp_io.files import IMAGE_SUFFIXES, VIDEO_SUFFIXES, atomic_path
 from lp_io.images import image_size, read_image
 from lp_io.labels import ood_label_files, read_labels
@@ -42,6 +42,7 @@ __all__ = [
     "read_metric",
     "read_predictions",
     "read_shuffle",
+    "remarks_on_lengths",
     "shuffle_images",
     "write_metric",
     "write_predictions",

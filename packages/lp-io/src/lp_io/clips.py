@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
-from lp_core import ConfigError, Size
+from lp_core import ConfigError, DataError, Size
 
 DEGREES, SCALE, BRIGHTNESS, CONTRAST, NOISE = 10.0, (0.8, 1.2), (0.75, 1.25), (0.75, 1.25), 10.0  # the reference's
 
@@ -55,6 +56,29 @@ class ClipSchedule:
 def _starts(frames: int, length: int, step: int) -> list[int]:
     last = max(frames - length, 0)
     return sorted({*range(0, last + 1, step or length), last}) if frames else []
+
+
+def remarks_on_lengths(videos: Sequence[Path], frame_counts: Sequence[int], sequence_length: int) -> tuple[str, ...]:
+    """The sentence to say about videos that are shorter than a clip, if there are any.
+
+    Raises:
+        DataError: no video has two frames, and clips are to have more.
+    """
+    short = [
+        f"{v} ({n} frame{'s' * (n != 1)})" for v, n in zip(videos, frame_counts, strict=True) if n < sequence_length
+    ]
+    if not short:
+        return ()
+    if max(frame_counts) < 2:
+        raise DataError(
+            f"{short[0]} is too short for clips.sequence_length={sequence_length}, and no unlabeled video has two frames; "
+            "give longer videos, or clips.sequence_length=1."
+        )
+    which = f"{short[0]} and {len(short) - 1} more are" if len(short) > 1 else f"{short[0]} is"
+    return (
+        f"{which} shorter than clips.sequence_length={sequence_length}: the last frame is repeated up to that length, and "
+        "no loss counts the repeated ones",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,7 @@ class CameraClips:
                 raise DataError(f"{names} are of one session but differ in length; cut them to the same moments.")
         self._sources: list[ClipSource] = [config.build(v, image_size=image_size, seed=seed) for v in videos]
         self.clips_per_epoch = self._sources[0].clips_per_epoch
+        self.remarks: tuple[str, ...] = getattr(self._sources[0], "remarks", ())  # of one length with the others
 
     def clips(self, first: int, step: int = 1) -> Iterator[Clip]:
         """See `lp_core.tensors.ClipSource`; the frames of one camera come after the other's."""

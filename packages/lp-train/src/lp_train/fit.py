@@ -139,6 +139,8 @@ def _train_loader(
         source = clip_source(config, videos)
         clips = f"{source.clips_per_epoch} clips of {config.clips.sequence_length} frames"
         say(f"{len(videos)} unlabeled video{'s' * (len(videos) > 1)}: {clips}")
+        for remark in getattr(source, "remarks", ()):
+            say(f"note: {remark}")
     return StreamLoader(
         data.dataset,
         data.split.train,
