@@ -2,7 +2,8 @@
 
 Measures how fast RUN (the folder of a training, a file that lpose export wrote, or a Lightning Pose model folder) is on
 VIDEO: reading frames alone, the network alone, and the whole way from the file to the table, in frames per second; one
-call of the network in milliseconds; the whole as a share of the slower stage alone; memory.
+call of the network in milliseconds; the whole as a share of the slower stage alone; the most memory of the process in the
+meantime (on Linux).
 
   runtime=all            every runtime that is installed, or one of torch, onnx, openvino
   precision=all          every precision that the runtime knows, or one
@@ -16,6 +17,7 @@ call of the network in milliseconds; the whole as a share of the slower stage al
 """
 
 import json
+import math
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,6 +87,7 @@ def run(words: list[str]) -> None:
             print(f"{name:<20}not installed: {command}")
             continue
         for precision in precisions:
+            runner = None  # its memory is not the next one's
             try:
                 runner = Runner.of(model, _predict_options(options, name, precision))
             except ConfigError:
@@ -94,7 +97,7 @@ def run(words: list[str]) -> None:
             if options.precision == "all" and precision == "float16" and runner.runtime.device == "cpu":
                 continue  # slower than float32 there
             speed = measure(runner, Path(options.source), options.seconds)
-            found.append(asdict(speed) | {"of_floor": speed.of_floor, "reference": reference})
+            found.append(_figures(speed, reference))
             print(_row(speed, reference), flush=True)
     if options.out:
         Path(options.out).write_text(json.dumps(found, indent=1))
@@ -112,9 +115,15 @@ def _predict_options(options: Options, runtime: str, precision: str):
     )
 
 
+def _figures(speed: "Speed", reference: float | None) -> dict[str, Any]:
+    memory = None if math.isnan(speed.peak_mb) else speed.peak_mb  # JSON has no NaN
+    return asdict(speed) | {"peak_mb": memory, "of_floor": speed.of_floor, "reference": reference}
+
+
 def _row(speed: "Speed", reference: float | None) -> str:
     numbers = f"{speed.decode:>12.1f}{speed.network:>12.1f}{speed.whole:>12.1f}{speed.of_floor:>11.0%} "
-    numbers += f"{speed.p50:>12.1f}{speed.p99:>12.1f}{speed.peak_mb:>12.0f}"
+    numbers += f"{speed.p50:>12.1f}{speed.p99:>12.1f}"
+    numbers += " " * 12 if math.isnan(speed.peak_mb) else f"{speed.peak_mb:>12.0f}"
     ratio = f"{speed.whole / reference:>13.2f}" if reference else ""
     return f"{speed.runtime + ' ' + speed.precision:<20}{numbers}{ratio}"
 

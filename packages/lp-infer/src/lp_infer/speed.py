@@ -1,6 +1,8 @@
 """How fast a network is on a video, stage by stage. No torch."""
 
-import sys
+import gc
+import math
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +29,7 @@ class Speed:
         whole: from the file to the table.
         p50, p99: milliseconds of one call of the network with `batch_size` frames.
         waited: share of the whole that the network waited for frames.
-        peak_mb: most memory of this process so far, in MiB.
+        peak_mb: most memory of this process while it was measured, in MiB; NaN where the system does not say.
     """
 
     runtime: str
@@ -56,6 +58,8 @@ def measure(runner: Runner, video: Path, seconds: float = 10.0) -> Speed:
     """
     with open_video(runner, video) as reader:
         runner = runner.for_frames(reader.original_size)
+    gc.collect()
+    anew = forget_peak()
     times = _network_times(runner, video, seconds)
     network = runner.batch_size / float(np.median(times))
     decode = _decode_speed(runner, video, seconds)
@@ -72,18 +76,24 @@ def measure(runner: Runner, video: Path, seconds: float = 10.0) -> Speed:
         p50=1000 * float(np.percentile(times, 50)),
         p99=1000 * float(np.percentile(times, 99)),
         waited=(runner.waiting.seconds - waited) / took,
-        peak_mb=peak_memory(),
+        peak_mb=peak_memory() if anew else math.nan,
     )
 
 
-def peak_memory() -> float:
-    """Most memory this process has had, in MiB; NaN where the system does not say."""
+def forget_peak() -> bool:
+    """Let `peak_memory` begin anew; whether the system can (Linux can)."""
     try:
-        import resource
-    except ImportError:  # Windows
-        return float("nan")
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def peak_memory() -> float:
+    """Most memory this process has had since its peak was forgotten, in MiB; NaN where the system is not Linux."""
+    status = Path("/proc/self/status")
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE) if status.exists() else None
+    return int(found[1]) / 1024 if found else math.nan
 
 
 def _network_times(runner: Runner, video: Path, seconds: float) -> list[float]:
