@@ -10,7 +10,7 @@ from torch.nn.functional import threshold_
 
 from lp_heads.cells import map_size, to_cells
 from lp_heads.curves import gaussian_curves, largest_product
-from lp_heads.windows import FAR, draw, of_nearest, windows, zero_maps
+from lp_heads.windows import FAR, Windows, draw, of_nearest, windows, zero_maps
 
 KINDS = ("gaussian", "plateau")
 RADIUS, LOCREF_STD = 17.0, 7.2801  # input pixels; DeepLabCut's
@@ -58,22 +58,45 @@ class ScoreTargets:
         """Keypoints in input pixels → scores (batch, maps, H, W), offsets (batch, 2 maps, H, W; x, y of each map in turn),
         and a weight of the same shape: 1 within `radius` of a keypoint.
         """
-        centres = to_cells(points.masked_fill(~known[..., None], FAR), self.stride)
+        centres = self._centres(points, known)
         batch, maps = known.shape[:2]
         scores, offsets, near = zero_maps(batch, (maps, 2 * maps, 2 * maps), self.size, centres)
         cells, ways, own = (found.flatten(0, 1) for found in self._discs(centres))
         draw(offsets.view(batch * maps, 2, *self.size), ways, cells)
         draw(near.view(batch * maps, 2, *self.size), own.expand_as(ways), cells)
         if self.kind == "plateau":
-            draw(scores.view(batch * maps, 1, *self.size), own, cells)
+            scores.copy_(near[:, ::2])
         else:
-            largest_product(*gaussian_curves(centres, self.size, self.sigma / self.stride, self.reach), scores)
-            threshold_(scores, FLOOR, 0.0)
+            self._gaussians(centres, scores)
         return scores, offsets, near
 
     def scores(self, points: Points, known: Labeled) -> Float[Tensor, "batch maps h w"]:
         """Scores alone."""
-        return self(points, known)[0]
+        centres = self._centres(points, known)
+        (scores,) = zero_maps(len(known), known.shape[1:2], self.size, centres)
+        if self.kind == "plateau":
+            self._plateaus(centres, scores)
+        else:
+            self._gaussians(centres, scores)
+        return scores
+
+    def _centres(self, points: Points, known: Labeled) -> Points:
+        return to_cells(points.masked_fill(~known[..., None], FAR), self.stride)
+
+    def _gaussians(self, centres: Points, scores: Float[Tensor, "batch maps h w"]) -> None:
+        largest_product(*gaussian_curves(centres, self.size, self.sigma / self.stride, self.reach), scores)
+        threshold_(scores, FLOOR, 0.0)
+
+    def _plateaus(self, centres: Points, scores: Float[Tensor, "batch maps h w"]) -> None:
+        w, distance = self._windows(centres)
+        inside = (distance <= self.radius).to(scores)
+        draw(scores.view(-1, 1, *self.size), inside.flatten(0, 1)[:, None], w.cells.flatten(0, 1))
+        scores.clamp_(max=1.0)  # where animals overlap
+
+    def _windows(self, centres: Points) -> tuple[Windows, Float[Tensor, "batch maps animals near near"]]:
+        """The cells round each keypoint, and how far they are from it in input pixels."""
+        w = windows(centres, self.radius / self.stride, self.size)
+        return w, torch.hypot(w.way_x, w.way_y) * self.stride
 
     def _discs(
         self, centres: Points
@@ -85,8 +108,7 @@ class ScoreTargets:
         """The cells round each keypoint, the way from there to it in units of offsets, and 1; both 0 in cells that are not
         its own.
         """
-        w = windows(centres, self.radius / self.stride, self.size)
-        distance = torch.hypot(w.way_x, w.way_y) * self.stride
+        w, distance = self._windows(centres)
         own = of_nearest(distance <= self.radius, w.cells, distance, math.prod(self.size))
         ways = torch.stack([way.masked_fill(~own, 0.0) for way in (w.way_x, w.way_y)], dim=2)
         return w.cells, ways.mul_(self.stride / self.std), own.to(ways)[:, :, None]
