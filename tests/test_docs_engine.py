@@ -142,7 +142,7 @@ def test_the_engine_s_parts(run_python, coco_project, commands, tmp_path):
     assert page["table"].keypoints.shape == (20, 10, 2) and page["points"].shape == (4, 10, 2)
     np.testing.assert_allclose(page["table"].keypoints[16:], page["points"], atol=0.01)
     assert np.isfinite(page["points"]).any()
-    assert page["in_boxes"].shape == (2, 2, 5, 2) and page["alone"].shape == (2, 5, 2)
+    assert page["in_boxes"].shape == (2, 4, 5, 2) and page["alone"].shape == (2, 5, 2)
     assert len(page["predictions"]) == 20 and page["predictions"][0]["bodyparts"].shape == (2, 5, 3)
     poses = np.stack([frame["bodyparts"][..., :2].reshape(10, 2) for frame in page["predictions"]])
     np.testing.assert_allclose(poses, page["table"].keypoints, atol=0.01)
@@ -152,8 +152,9 @@ def test_the_engine_s_parts(run_python, coco_project, commands, tmp_path):
     assert lp_train.compose(line.split()[2:]).out == "runs/coco"
 
 
-def test_add_a_loss(run_python, demo):
+def test_add_a_loss(run_python, demo, capsys):
     page = run_python("docs/add-a-loss.md", *VIDEO, *RESNET10)
+    assert "demo/data/videos/ood.mp4 (2 frames) is shorter than clips.sequence_length=4" in capsys.readouterr().out
     logged = last_row(page["run"] / "metrics.csv")
     assert float(logged["train_jumps_weight"]) == pytest.approx(0.5 * np.exp(-5), rel=1e-4)
     points = torch.tensor([[[0.0, 0.0]], [[3.0, 4.0]], [[3.0, 16.0]], [[90.0, 90.0]]])

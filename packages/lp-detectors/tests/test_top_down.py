@@ -85,8 +85,21 @@ def test_what_is_in_the_middle_of_a_crop_is_in_the_middle_of_its_box(skip_empty:
     scale = ((BOXES[..., 2:] - BOXES[..., :2]) / torch.tensor([48.0, 32.0])).amax(-1, keepdim=True)
     expected = torch.stack([middle, middle + torch.tensor([12.0, 8.0]) * scale], dim=2).flatten(1, 2)
     assert torch.allclose(keypoints, expected, atol=1e-4, equal_nan=True)
-    assert torch.allclose(confidence, (SCORES[..., None] * torch.tensor([1.0, 0.5])).flatten(1))
+    assert torch.allclose(confidence, (SCORES[..., None].sqrt() * torch.tensor([1.0, 0.5])).flatten(1))
     assert sum(map(len, model.pose.crops)) == (3 if skip_empty else 9)  # pyright: ignore
+
+
+def test_of_more_boxes_than_animals_the_best_poses_are_kept():
+    """Two boxes of high score on black floor, three of low score on an animal: the network of the crops decides."""
+    boxes = torch.tensor(
+        [[[60.0, 60, 80, 80], [100, 90, 120, 110], [10, 10, 40, 40], [60, 10, 90, 40], [110, 10, 140, 40]]]
+    )
+    images = torch.zeros(1, 3, *SIZE, dtype=torch.uint8)
+    for x in (25, 75, 125):
+        images[:, :2, 15:35, x - 10 : x + 11] = 255
+    keypoints, confidence = net(Brightest(), Told(boxes, torch.tensor([[0.9, 0.8, 0.3, 0.2, 0.1]])), samples=4)(images)
+    assert keypoints.shape == (1, 6, 2) and confidence.shape == (1, 6)
+    assert torch.allclose(keypoints[0, ::2], torch.tensor([[25.0, 25], [75, 25], [125, 25]]), atol=0.6)
 
 
 def test_pictures_and_keypoints_go_the_same_way():

@@ -26,6 +26,26 @@ class TestContract(LossContract):
         self.name, self.options, self.directed = name, OPTIONS[name], name == "temporal_heatmap_kl"
 
 
+@pytest.mark.parametrize(("name", "key"), [("pseudo_boxes", "detection_pred"), ("pseudo_labels", "supervised_pred")])
+class TestPseudo(LossContract):
+    """Of an objective per batch of frames, the mean over the batches with frames that are known."""
+
+    @pytest.fixture(autouse=True)
+    def _name(self, name, key):
+        self.name, self.key = name, key
+
+    def inputs(self):
+        return {self.key: torch.tensor([1.5, 0.5, 4.0]).double(), "valid": torch.tensor([True, True, True])}
+
+    def test_batches_without_a_known_frame_do_not_count(self):
+        valid = torch.tensor([True, False, True])
+        assert float(self.value(self.inputs() | {"valid": valid})) == pytest.approx(2.75)
+
+    def test_thresholds_in_order(self):
+        with pytest.raises(ConfigError, match=r"empty_threshold=0\.6 and prob_threshold=0\.5 must be"):
+            self.build(empty_threshold=0.6)
+
+
 def kl(p, q):
     return ((p + 1e-10) * np.log((p + 1e-10) / (q + 1e-10))).sum()
 

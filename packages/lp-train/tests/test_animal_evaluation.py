@@ -168,7 +168,7 @@ def test_a_run_is_measured_in_full(words, project, tmp_path):
     if top_down:
         truth = load_model(root)
         frames = torch.zeros(1, 3, 96, 128, dtype=torch.uint8)
-        assert truth.detect(frames)[0].shape == (1, 2, 4)
+        assert truth.detect(frames)[0].shape == (1, 4, 4)  # data.boxes_per_animal
 
 
 def test_nothing_is_said_where_nothing_was_asked():

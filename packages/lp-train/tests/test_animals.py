@@ -65,11 +65,13 @@ def test_matching_is_the_best_of_all_orders():
 
 @pytest.mark.parametrize("words", HEADS, ids=lambda words: words[0])
 def test_train_evaluate_and_load(words, project, tmp_path):
+    taught = "detector.width=0.5" in words
+    names = ["temporal", "pca_singleview", "unimodal_mse", "consistency", "pseudo_labels", *["pseudo_boxes"] * taught]
     config = compose([
         *words, f"data.root={project}", f"out={tmp_path / 'run'}", "backbone=resnet18", "backbone.pretrained=false",
         "data.image_size=[96,128]", "training.max_epochs=2", "training.batch_size=4", "training.anneal.freeze_until_epoch=0",
         "training.anneal.increase_factor=1", "clips.sequence_length=4", "losses.temporal.epsilon=5",
-        "losses=[temporal,pca_singleview,unimodal_mse,consistency]",
+        f"losses=[{','.join(names)}]",
         "training.example_images=false",
     ])  # fmt: skip
     root = train(config, say=lambda _: None)
@@ -79,10 +81,10 @@ def test_train_evaluate_and_load(words, project, tmp_path):
     table = read_predictions(root / "predictions.csv")
     assert table.animals is not None and table.animals.individuals == ("animal1", "animal2")
     task = json.loads(RunDir(root).provenance.read_text())["task"]
-    assert task == ("top down" if "detector.width=0.5" in words else "bottom up")
+    assert task == ("top down" if taught else "bottom up")
     losses = (RunDir(root).root / "metrics.csv").read_text().splitlines()[0].split(",")
-    learned = {f"train_{name}_loss" for name in ("temporal", "pca_singleview", "unimodal_mse", "consistency")}
-    assert learned <= set(losses) and ("train_detection_loss" in losses) == ("detector.width=0.5" in words)
+    learned = {f"train_{name}_loss" for name in names}
+    assert learned <= set(losses) and ("train_detection_loss" in losses) == taught
     one, two = load_model(root), load_model(root)
     assert one.animals == two.animals and one.animals is not None and len(one.animals.skeleton) == 6
     frames = torch.randint(0, 256, (2, 3, 96, 128), dtype=torch.uint8)
@@ -99,6 +101,13 @@ def test_a_loss_that_compares_frames_wants_more_than_one(loss, project, tmp_path
         "data.image_size=[96,128]", f"losses=[{loss}]", "clips.sequence_length=1",
     ])  # fmt: skip
     with pytest.raises(ConfigError, match=rf"losses\.{loss} compares frames, and clips\.sequence_length=1"):
+        train(config, say=lambda _: None)
+
+
+def test_a_loss_for_detectors_wants_one_that_learns(project, tmp_path):
+    words = [f"data.root={project}", f"out={tmp_path / 'run'}", "backbone=resnet18", "backbone.pretrained=false"]
+    config = compose([*words, "head=dekr", "data.image_size=[96,128]", "losses=[pseudo_boxes]"])
+    with pytest.raises(ConfigError, match=r"losses\.pseudo_boxes teaches a detector, and here is none that learns"):
         train(config, say=lambda _: None)
 
 

@@ -40,8 +40,9 @@ class TopDownOptions:
 class TopDownNet(nn.Module):
     """From uint8 frames to the keypoints of all animals: a `PoseModel` of many.
 
-    The confidence of a keypoint is the score of the animal's box times the confidence that the crop's network gives it.
-    Animals come in order of their mean confidence; one that is not there is NaN with confidence 0.
+    The confidence of a keypoint is the one that the crop's network gives it, times the root of the score of the animal's
+    box. Animals come in order of their mean confidence; one that is not there is NaN with confidence 0. A detector may give
+    more boxes than there are animals: of the poses in them the best are kept, so that the network of the crops has its say.
 
     Args:
         detector: a `Detector`; None where boxes come from elsewhere.
@@ -83,13 +84,14 @@ class TopDownNet(nn.Module):
         """Frames → keypoints of the best animal, of the second, … in input pixels, confidence in 0–1."""
         boxes, scores = self.detect(images)
         keypoints, confidence = self.poses(images, boxes)
-        confidence = confidence * scores[..., None]
+        confidence = confidence * scores[..., None].sqrt()
         keypoints, confidence = in_order(keypoints, confidence, area(boxes).nan_to_num(), self.options.duplicate)
-        return keypoints.flatten(1, 2), confidence.flatten(1, 2)
+        kept = len(self.animals.individuals)
+        return keypoints[:, :kept].flatten(1, 2), confidence[:, :kept].flatten(1, 2)
 
     def detect(
         self, images: UInt8[Tensor, "batch 3 height width"]
-    ) -> tuple[Float[Tensor, "batch animals 4"], Float[Tensor, "batch animals"]]:
+    ) -> tuple[Float[Tensor, "batch boxes 4"], Float[Tensor, "batch boxes"]]:
         """Frames → boxes in input pixels, best first, and scores; NaN and 0 where fewer were found."""
         size, own = (images.shape[2], images.shape[3]), self.options.detector_size
         if own is None or own == size:
@@ -103,9 +105,9 @@ class TopDownNet(nn.Module):
     def poses(
         self,
         images: UInt8[Tensor, "batch 3 height width"],
-        boxes: Float[Tensor, "batch animals 4"],
-        conditions: Float[Tensor, "batch animals parts 2"] | None = None,
-    ) -> tuple[Float[Tensor, "batch animals parts 2"], Float[Tensor, "batch animals parts"]]:
+        boxes: Float[Tensor, "batch boxes 4"],
+        conditions: Float[Tensor, "batch boxes parts 2"] | None = None,
+    ) -> tuple[Float[Tensor, "batch boxes parts 2"], Float[Tensor, "batch boxes parts"]]:
         """The pose in each box, keypoints in input pixels; NaN and 0 where there is no box.
 
         Args:

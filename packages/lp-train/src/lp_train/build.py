@@ -78,7 +78,8 @@ def _top_down(config: TrainConfig, animals: Animals) -> TopDownNet:
     options = TopDownOptions(context=config.data.crop_context)
     if is_conditional(config):
         return ConditionalNet(pose, animals=animals, image_size=image_size(config), options=options)
-    detector = config.detector.build(image_size=image_size(config), animals=len(animals.individuals))
+    boxes = round(config.data.boxes_per_animal * len(animals.individuals))
+    detector = config.detector.build(image_size=image_size(config), animals=boxes)
     return TopDownNet(detector, pose, animals=animals, image_size=image_size(config), options=options)
 
 

@@ -74,6 +74,8 @@ class DataConfig:
         image_size: [height, width] of the network's input in pixels; proposed from the data if not given. Top-down, of the
             frames that the detector sees and crops are taken from.
         crop_size: [height, width] of the crops that a head for one animal sees where labels have several; others ignore it.
+        boxes_per_animal: so many boxes of a detector are looked at for each animal that there may be, and the best poses kept;
+            1 is the fastest, more miss fewer animals where the detector is unsure.
         crop_context: crops show what lies beside an animal's box where it has another shape than the crop; false: that is black.
         videos: directory of videos; `root/videos` if not given.
         mirrored_column_matches: keypoint numbers of the same body parts in each mirrored view; found in names that end
@@ -89,6 +91,7 @@ class DataConfig:
     view_labels: list[str] | None = None
     image_size: list[int] | None = None
     crop_size: list[int] = field(default_factory=lambda: [128, 128])
+    boxes_per_animal: float = 2.0
     crop_context: bool = True
     videos: str | None = None
     mirrored_column_matches: list[list[int]] | None = None
@@ -105,6 +108,8 @@ class DataConfig:
             raise ConfigError(
                 f"data.view_labels={list(self.view_labels)} must be one file per camera in data.view_names."
             )
+        if not 1 <= self.boxes_per_animal <= 100:
+            raise ConfigError(f"data.boxes_per_animal={self.boxes_per_animal} must be 1 to 100.")
         for key in ("image_size", "crop_size"):
             size = getattr(self, key)
             if size is not None and (len(size) != 2 or min(size) < 32):

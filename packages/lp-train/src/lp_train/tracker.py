@@ -8,11 +8,13 @@ import torch
 from jaxtyping import Float
 from lp_core.tensors import Augmentation, Augmented, Clip, LabeledBatch
 from lp_data.augmentation.geometry import apply, invert
+from lp_detectors.boxes import boxes_of
 from lp_detectors.top_down import TopDownNet
 from lp_losses import LossFactory
 from torch import Tensor
 
 from lp_train.animals import matched_keypoints
+from lp_train.certain import Certain, proposed
 from lp_train.crops import CropRule, Told
 from lp_train.network import PoseNet, predict, separate_windows
 from lp_train.normalisation import as_at_prediction
@@ -71,6 +73,12 @@ class Tracker(pl.LightningModule):
         """What finds keypoints: the network itself, or of a top-down one that of the crops."""
         return self.net.pose if isinstance(self.net, TopDownNet) else self.net  # pyright: ignore[reportReturnType]
 
+    @property
+    def _trains_detector(self) -> bool:
+        detector = self.net.detector if isinstance(self.net, TopDownNet) else None
+        told = self.crops is None or self.crops.errors is not None
+        return not told and detector is not None and any(p.requires_grad for p in detector.parameters())
+
     def on_train_epoch_start(self) -> None:
         """Freeze or unfreeze the backbone; frozen means no gradient, no statistics, no compute wasted."""
         frozen = self.schedule.frozen(self.current_epoch)
@@ -117,7 +125,9 @@ class Tracker(pl.LightningModule):
         with as_at_prediction(self.pose):
             return self.outputs_of([self._clip_frames(clip) for clip in clips])
 
-    def get_loss_inputs_labeled(self, batch: LabeledBatch, augmented: Augmented | None = None) -> dict[str, Tensor]:
+    def get_loss_inputs_labeled(
+        self, batch: LabeledBatch | Augmented, augmented: Augmented | None = None
+    ) -> dict[str, Tensor]:
         """Everything supervised losses may ask for, keypoints in (augmented) input pixels."""
         frames = augmented or batch
         if isinstance(frames, Told):
@@ -148,9 +158,9 @@ class Tracker(pl.LightningModule):
             generator = torch.Generator().manual_seed(step_seed(batch.seed, 0, 4))
             labeled, augmented = self.crops.training(labeled, augmented, generator)
         factor = self.unsupervised.anneal(self.current_epoch)
-        clips = self._clips(batch.clip) if batch.clip and factor else []
+        taught, clips = self._on_video(batch.clip, batch.seed, factor) if batch.clip and factor else (0.0, [])
         inputs = self.get_loss_inputs_labeled(labeled, augmented)
-        total = self._supervised(inputs, "train", len(labeled)) + found
+        total = self._supervised(inputs, "train", len(labeled)) + found + taught
         if not factor:
             return total
         total = total + self._on_labeled(inputs, labeled, augmented.transforms, stage="train", factor=factor)
@@ -190,7 +200,8 @@ class Tracker(pl.LightningModule):
             targets = net.head.target_generator(torch.zeros(2, count, 2), torch.full((2, count), 2))
         produced = {*with_heatmaps(net, outputs), "keypoints_pred", "confidences"}
         self.losses.check({"keypoints_targ", *targets, *produced})
-        self.unsupervised.check(net, produced, maps=bool({"heatmaps_targ", "scoremaps_targ"} & targets.keys()))
+        maps = bool({"heatmaps_targ", "scoremaps_targ"} & targets.keys())
+        self.unsupervised.check(net, produced, maps=maps, detector=self._trains_detector)
 
     def predict_step(self, batch: LabeledBatch, batch_idx: int = 0) -> tuple[Tensor, Tensor]:
         """Keypoints in original pixels, confidence."""
@@ -242,16 +253,48 @@ class Tracker(pl.LightningModule):
         self._log({f"{stage}_detection_loss": loss.detach()}, len(images))
         return loss
 
-    def _clips(self, clip: Clip) -> list[Clip]:
-        """The clip itself, or a clip of crops for each animal that the detector finds in it."""
-        if self.crops is None:
-            return [clip]
-        detector = self.net.detector
-        training = detector.training
-        with torch.no_grad():
-            boxes, _ = detector.eval()(clip.images)
-        detector.train(training)
-        return self.crops.clips(clip, boxes)
+    def _on_video(self, clip: Clip, seed: int, factor: float) -> tuple[Tensor | float, list[Clip]]:
+        """What the detector learns, and the clips for the other network: the clip itself, or one of crops for each animal."""
+        if self.crops is None or not isinstance(self.net, TopDownNet):
+            return 0.0, [clip]
+        taught, clips = 0.0, list[Clip]()
+        if self.unsupervised.detection.losses:
+            known = self.unsupervised.certain(self.net, clip)
+            taught, clips = self._taught(clip, known, seed, factor), self.crops.clips(clip, boxes_of(known.poses))
+        if not clips:
+            boxes = proposed(self.net.detector, clip.images)
+            clips = self.crops.clips(clip, boxes[:, : len(self.net.animals.individuals)])
+        return taught, clips
+
+    def _taught(self, clip: Clip, known: Certain, seed: int, factor: float) -> Tensor:
+        """The detector's objective on the frames of the clip that are known, augmented as labeled ones are."""
+        assert self.crops
+        changed, loss = self._augmented(clip, known.poses.flatten(1, 2), known.known, step_seed(seed, 0, 5)), None
+        if changed:
+            with as_at_prediction(self.net.detector):
+                loss = self.net.detector.loss(changed.images, self.crops.boxes(changed.keypoints))
+        return self._of_known(self.unsupervised.detection, "detection_pred", loss, known.known, factor)
+
+    def _on_known(self, clip: Clip, seed: int, factor: float) -> Tensor:
+        """The supervised losses on the frames of a clip that are known, augmented as labeled ones are."""
+        keypoints, known = self.unsupervised.known_keypoints(clip)
+        changed, loss = self._augmented(clip, keypoints, known, seed), None
+        if changed:
+            with as_at_prediction(self.pose):
+                loss, _ = self.losses("train", self.get_loss_inputs_labeled(changed))
+        return self._of_known(self.unsupervised.labels, "supervised_pred", loss, known, factor)
+
+    def _augmented(self, clip: Clip, keypoints: Tensor, known: Tensor, seed: int) -> Augmented | None:
+        rows, shown = known.nonzero()[:, 0], 2 * keypoints.isfinite().all(-1).long()
+        generator = torch.Generator().manual_seed(seed)
+        return self.augmentation(clip.images[rows], keypoints[rows], shown[rows], generator) if len(rows) else None
+
+    def _of_known(self, losses: LossFactory, key: str, loss: Tensor | None, known: Tensor, factor: float) -> Tensor:
+        value = torch.zeros((), device=self.device) if loss is None else loss
+        inputs = {key: value[None], "valid": known.any()[None]}
+        total, logs = losses("train", inputs, factor / self.unsupervised.anneal.scale, stream="unlabeled")
+        self._log({**logs, f"train_{next(iter(losses.losses))}_frames": known.float().mean()}, len(known))
+        return total
 
     def _on_clips(self, clips: list[Clip], seed: int, factor: float) -> Tensor:
         """Unsupervised losses on unlabeled frames."""
@@ -269,6 +312,8 @@ class Tracker(pl.LightningModule):
             part, logs = losses("train", inputs, factor, stream="unlabeled")
             self._log(logs, len(clips[0]))
             total = total + part / len(clips)
+        for number, clip in enumerate(clips if known.labels.losses else []):
+            total = total + self._on_known(clip, step_seed(seed, number, 6), factor) / len(clips)
         self._log({"train_unsupervised_loss": total.detach()}, len(clips[0]))
         return total
 

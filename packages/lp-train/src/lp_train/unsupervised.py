@@ -9,15 +9,18 @@ from jaxtyping import Bool, Float, Int
 from lp_core import ConfigError
 from lp_core.tensors import Augmentation, Clip, Loss
 from lp_data.augmentation.geometry import apply, invert
+from lp_detectors.top_down import TopDownNet
 from lp_losses import LossFactory
 from torch import Tensor, nn
 
 from lp_train.cameras import joined
+from lp_train.certain import Certain, Limits, animals_in_boxes, keypoints_of
 from lp_train.config import AnnealConfig
 from lp_train.network import PoseNet
 from lp_train.normalisation import as_at_prediction
 
 TEACHER_KEYS = frozenset({"heatmaps_teacher", "confidences_teacher"})
+DETECTOR_KEYS, LABEL_KEYS = frozenset({"detection_pred"}), frozenset({"supervised_pred"})
 FREEZE_SHARE, GROWTH = 0.2, 3.0  # the reference's epoch 60 and 0.01 per epoch, for its 300 epochs
 
 
@@ -46,11 +49,16 @@ def target_maps(targets: Mapping[str, Tensor]) -> Tensor:
 @dataclass(frozen=True, slots=True)
 class Anneal:
     """The factor of all unsupervised losses per epoch: zero at first, then growing in a straight line. No state: a
-    resumed run has the factor of its epoch."""
+    resumed run has the factor of its epoch.
+
+    Attributes:
+        scale: of the head's own loss. Losses that are a network's own objective have it already, and go without.
+    """
 
     freeze_until_epoch: int
     increase_factor: float
     final_val: float
+    scale: float = 1.0
 
     @classmethod
     def of(cls, config: AnnealConfig, max_epochs: int, scale: float = 1.0) -> "Anneal":
@@ -58,13 +66,14 @@ class Anneal:
         freeze, growth = config.freeze_until_epoch, config.increase_factor
         return cls(
             round(FREEZE_SHARE * max_epochs) if freeze is None else freeze,
-            scale * (GROWTH / max_epochs if growth is None else growth),
-            scale * config.final_val,
+            GROWTH / max_epochs if growth is None else growth,
+            config.final_val,
+            scale,
         )
 
     def __call__(self, epoch: int) -> float:
         """The factor in `epoch`."""
-        return min(max(epoch - self.freeze_until_epoch, 0) * self.increase_factor, self.final_val)
+        return self.scale * min(max(epoch - self.freeze_until_epoch, 0) * self.increase_factor, self.final_val)
 
 
 class Unsupervised(nn.Module):
@@ -78,6 +87,8 @@ class Unsupervised(nn.Module):
     Attributes:
         plain: the losses that look at the network's own outputs.
         taught: those that learn from the teacher.
+        detection: that of the detector, by what the teacher is sure of.
+        labels: that of the network itself, in the same way.
     """
 
     def __init__(
@@ -85,24 +96,38 @@ class Unsupervised(nn.Module):
     ) -> None:
         super().__init__()
         self.cameras = cameras
-        self.plain = LossFactory({n: loss for n, loss in losses.items() if not TEACHER_KEYS & loss.needs})
         self.taught = LossFactory({n: loss for n, loss in losses.items() if TEACHER_KEYS & loss.needs})
+        self.detection = LossFactory({n: loss for n, loss in losses.items() if DETECTOR_KEYS & loss.needs})
+        self.labels = LossFactory({n: loss for n, loss in losses.items() if LABEL_KEYS & loss.needs})
+        others = self.taught.losses.keys() | self.detection.losses.keys() | self.labels.losses.keys()
+        self.plain = LossFactory({n: loss for n, loss in losses.items() if n not in others})
         self.anneal, self.teacher_decay = anneal, teacher_decay
-        self.teacher = copy.deepcopy(net).requires_grad_(False).eval() if self.taught.losses else None
+        self.teacher = copy.deepcopy(net).requires_grad_(False).eval() if others else None
 
     @property
     def uses_video(self) -> bool:
         """Whether any loss learns from unlabeled frames."""
-        return "unlabeled" in self.plain.streams | self.taught.streams
+        kinds = (self.plain, self.taught, self.detection, self.labels)
+        return any("unlabeled" in losses.streams for losses in kinds)
 
-    def check(self, net: PoseNet, produced: Collection[str], *, maps: bool) -> None:
-        """Raise `ConfigError` if a loss needs what is not `produced`; `maps`: whether the head has target maps."""
+    def check(self, net: PoseNet, produced: Collection[str], *, maps: bool, detector: bool = False) -> None:
+        """Raise `ConfigError` if a loss needs what is not `produced`.
+
+        Args:
+            maps: whether the head has target maps.
+            detector: whether one is trained beside the network.
+        """
+        if self.detection.losses and not detector:
+            raise ConfigError(
+                f"losses.{next(iter(self.detection.losses))} teaches a detector, and here is none that learns; it is for "
+                "labels of several animals, a head for one, as head=heatmap, and a detector without kinds."
+            )
         available = {*produced, "keypoints_pred_augmented", "valid"}
         self.plain.check(available | ({"heatmaps_unimodal"} if maps else set()))
         self.taught.check(available | (TEACHER_KEYS if maps else set()))
-        if net.context and self.taught.losses:
+        if net.context and (frame_by_frame := [*self.taught.losses, *self.labels.losses]):
             raise ConfigError(
-                f"losses.{next(iter(self.taught.losses))} changes every frame on its own, but head={net.model_type} looks at "
+                f"losses.{frame_by_frame[0]} changes every frame on its own, but head={net.model_type} looks at "
                 "several together; use head=heatmap."
             )
 
@@ -124,6 +149,16 @@ class Unsupervised(nn.Module):
                 mine.lerp_(theirs.to(mine.dtype), 1 - keep)
             else:
                 mine.copy_(theirs)
+
+    def certain(self, net: TopDownNet, clip: Clip) -> Certain:
+        """The animals of a clip that the teacher is sure of, in boxes of the detector."""
+        assert self.teacher is not None
+        return animals_in_boxes(net, self.teacher, clip, _limits(self.detection))
+
+    def known_keypoints(self, clip: Clip) -> tuple[Float[Tensor, "frames keypoints 2"], Bool[Tensor, " frames"]]:
+        """The keypoints of a clip that the teacher is sure of, and the frames that can be learned from."""
+        assert isinstance(self.teacher, PoseNet)
+        return keypoints_of(self.teacher, clip, _limits(self.labels))
 
     def inputs(
         self,
@@ -173,3 +208,9 @@ class Unsupervised(nn.Module):
             "confidences_teacher": torch.where(changed.visibility > 0, sure, torch.zeros_like(sure)),
             "valid": clip.valid,
         }
+
+
+def _limits(losses: LossFactory) -> Limits:
+    """Those of the first loss."""
+    loss = next(iter(losses.losses.values()))
+    return Limits(getattr(loss, "prob_threshold", 0.5), getattr(loss, "empty_threshold", 0.25))

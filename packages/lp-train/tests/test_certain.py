@@ -1,0 +1,171 @@
+"""What a detector learns from video: from frames in which nothing is left open, against scenes made for it."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lp_core import Animals
+from lp_detectors.top_down import TopDownNet
+from lp_train.certain import Limits, animals_in_boxes, bridged, keypoints_of, proposed
+from torch import Tensor, nn
+
+ANIMALS = Animals(individuals=("a", "b"), parts=("nose", "tail"))
+SIZE, CROP = (96, 160), (32, 32)
+NAN = torch.nan
+
+
+class Boxes(nn.Module):
+    """Proposes the same boxes in all frames; knows whether it is in training."""
+
+    def __init__(self, boxes: Tensor) -> None:
+        super().__init__()
+        self.boxes, self.modes = boxes, list[bool]()
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        self.modes.append(self.training)
+        return self.boxes.expand(len(images), -1, -1), torch.ones(len(images), len(self.boxes))
+
+
+class Lit(nn.Module):
+    """The network of a crop: finds its two parts left and right of the middle, as sure as the crop's middle is bright."""
+
+    keypoint_names, image_size, model_type = ("nose", "tail"), CROP, "stub"
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        points = torch.tensor([[10.0, 15.5], [21.0, 15.5]]).expand(len(images), -1, -1)
+        return points, (images[:, 0, 14:18, 14:18].float().mean((1, 2)) / 255)[:, None].expand(-1, 2)
+
+
+def box(x: float, y: float) -> list[float]:
+    return [x - 15.5, y - 15.5, x + 15.5, y + 15.5]
+
+
+PLACES = [(30, 30), (110, 30), (70, 70)]  # two of animals, and a third where the floor is
+
+
+def scene(levels: list[list[int]]) -> SimpleNamespace:
+    """Frames with so much light in each place."""
+    images = torch.zeros(len(levels), 3, *SIZE, dtype=torch.uint8)
+    for frame, level in zip(images, levels, strict=True):
+        for (x, y), value in zip(PLACES, level, strict=True):
+            frame[:, y - 8 : y + 9, x - 8 : x + 9] = value
+    return SimpleNamespace(images=images, valid=torch.ones(len(levels), dtype=torch.bool))
+
+
+def known(levels: list[list[int]], valid: list[bool] | None = None):
+    net = TopDownNet(Boxes(torch.tensor([box(*p) for p in PLACES])), Lit(), animals=ANIMALS, image_size=SIZE).train()
+    clip = scene(levels)
+    if valid:
+        clip.valid = torch.tensor(valid)
+    found = animals_in_boxes(net, Lit(), clip, Limits(0.5, 0.25))  # pyright: ignore[reportArgumentType]
+    assert net.detector.modes == [False] and net.detector.training  # pyright: ignore
+    return found
+
+
+def centres(poses: Tensor) -> list[list[int]]:
+    """Which place each animal is in, in each frame; -1 = not there."""
+    middle = poses.mean(2)
+    apart = (middle[:, :, None] - torch.tensor(PLACES)).norm(dim=-1)
+    return [[int(a.argmin()) if a.isfinite().all() else -1 for a in frame] for frame in apart]
+
+
+def test_two_animals_and_a_floor():
+    found = known([[255, 200, 0], [250, 255, 20]])
+    assert centres(found.poses) in ([[0, 1], [0, 1]], [[1, 0], [1, 0]]) and found.known.tolist() == [True, True]
+    nose = found.poses[0, :, 0].sort(0).values
+    torch.testing.assert_close(nose, torch.tensor([[24.5, 30.0], [104.5, 30.0]]), atol=0.6, rtol=0)
+
+
+def test_a_pose_that_is_neither_animal_nor_floor_leaves_the_frame_open():
+    assert known([[255, 200, 0], [255, 200, 100], [255, 200, 0]]).known.tolist() == [True, False, True]
+
+
+def test_a_gap_is_bridged_and_its_frame_is_known():
+    found = known([[255, 200, 0], [255, 30, 0], [255, 200, 0]])
+    assert found.known.all() and centres(found.poses)[1] == centres(found.poses)[0]
+    doubtful = known([[255, 200, 0], [255, 100, 0], [255, 200, 0]])  # not sure there, but where the certain one is
+    assert doubtful.known.all()
+
+
+def test_an_animal_that_comes_or_goes_leaves_frames_without_it_open():
+    found = known([[255, 0, 0], [255, 200, 0], [255, 200, 0], [255, 0, 0]])
+    assert found.known.tolist() == [False, True, True, False]
+
+
+def test_frames_without_animals_and_padding_teach_nothing():
+    assert not known([[0, 0, 0], [0, 0, 0]]).known.any()
+    assert known([[255, 0, 0], [255, 0, 0]], [True, False]).known.tolist() == [True, False]
+
+
+def test_no_more_animals_than_there_may_be():
+    found = known([[255, 200, 180]])
+    assert found.poses.shape == (1, 2, 2, 2) and sorted(centres(found.poses)[0]) == [0, 1]
+
+
+def test_bridges_are_straight_lines_between_what_is_known():
+    rows = torch.tensor([NAN, 2.0, NAN, NAN, 8.0, NAN])
+    poses = rows[:, None, None, None].expand(-1, 1, 1, 2).clone()
+    expected = torch.tensor([NAN, 2.0, 4.0, 6.0, 8.0, NAN])
+    torch.testing.assert_close(bridged(poses)[:, 0, 0, 1], expected, equal_nan=True)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_detector_proposes_as_at_prediction_and_stays_as_it_was(training):
+    detector = Boxes(torch.zeros(1, 4)).train(training)
+    proposed(detector, torch.zeros(1, 3, 8, 8))
+    assert detector.modes == [False] and detector.training is training
+
+
+class Fixed:
+    """A teacher that says the same whatever it sees."""
+
+    def __init__(self, points: Tensor, sure: Tensor, animals: Animals | None = None) -> None:
+        self.points, self.sure, self.animals = points, sure, animals
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return self.points, self.sure
+
+
+def labels(points: Tensor, sure: Tensor, animals: Animals | None = None, valid: list[bool] | None = None):
+    clip = SimpleNamespace(images=torch.zeros(len(points), 3, 8, 8), valid=torch.tensor(valid or [True] * len(points)))
+    return keypoints_of(Fixed(points, sure, animals), clip, Limits(0.5, 0.25))  # pyright: ignore[reportArgumentType]
+
+
+def test_of_one_animal_every_keypoint_counts_that_is_sure():
+    points = torch.arange(12.0).reshape(3, 2, 2)
+    found, known_frames = labels(points, torch.tensor([[0.9, 0.4], [0.1, 0.2], [0.8, 0.9]]), valid=[True, True, False])
+    assert found.isfinite().all(-1).tolist() == [[True, False], [False, False], [True, True]]
+    assert torch.equal(found[0, 0], points[0, 0]) and known_frames.tolist() == [True, False, False]
+
+
+def test_bottom_up_animals_keep_their_place_and_points_that_are_once_must_be_clear():
+    """Two animals that are found in another order in the second frame, and a corner of changing confidence."""
+    animals = Animals(individuals=("a", "b"), parts=("nose", "tail"), unique=("corner",))
+    one, two, corner = (
+        torch.tensor([[10.0, 10], [20, 10]]),
+        torch.tensor([[60.0, 40], [70, 40]]),
+        torch.tensor([[5.0, 5]]),
+    )
+    frames = [torch.cat([one, two, corner]), torch.cat([two, one, corner]), torch.cat([one, two, corner])]
+    sure = torch.full((3, 5), 0.9)
+    sure[1, 4], sure[2, 4] = 0.1, 0.4
+    found, known_frames = labels(torch.stack(frames), sure, animals)
+    assert torch.equal(found[:, :4], frames[0][:4].expand(3, -1, -1))
+    assert found[:, 4].isfinite().all(-1).tolist() == [True, False, False] and known_frames.tolist() == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_an_animal_without_a_confident_pose_hides_the_frame_but_one_that_is_nowhere_does_not():
+    animals = Animals(individuals=("a", "b"), parts=("nose", "tail"))
+    one = torch.tensor([[10.0, 10], [20, 10]])
+    frame = torch.cat([one, torch.full((2, 2), NAN)])
+    sure = torch.tensor([[0.9, 0.9, 0.0, 0.0]]).expand(2, -1).clone()
+    found, known_frames = labels(torch.stack([frame, frame]), sure, animals)
+    assert known_frames.all() and found.isfinite().all(-1).tolist() == [[True, True, False, False]] * 2
+    frame = torch.cat([one, one + 40])
+    sure[0, 2:] = 0.4
+    sure[1, 2:] = 0.1
+    assert labels(torch.stack([frame, frame]), sure, animals)[1].tolist() == [False, True]
