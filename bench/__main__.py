@@ -12,6 +12,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ def unlabeled(table: Table, backbone: str, threads: int) -> None:
 
 RUNTIMES = (
     ("torch", "float32"), ("openvino", "float32"), ("torch", "bfloat16"), ("openvino", "bfloat16"), ("openvino", "int8"),
+    *[("mnn", "float32")] * bool(find_spec("MNN")),
 )  # fmt: skip
 
 

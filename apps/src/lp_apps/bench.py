@@ -5,7 +5,7 @@ VIDEO: reading frames alone, the network alone, and the whole way from the file 
 call of the network in milliseconds; the whole as a share of the slower stage alone; the most memory of the process in the
 meantime (on Linux).
 
-  runtime=all            every runtime that is installed, or one of torch, onnx, openvino
+  runtime=all            every runtime that is installed, or one of torch, onnx, openvino, mnn
   precision=all          every precision that the runtime knows, or one
   batch_size=0           frames per step; 0 chooses
   device=auto            auto, cpu, cuda or mps

@@ -10,7 +10,7 @@ Interrupted or killed, the same command goes on where it was.
 
   batch_size=0           frames per step; 0 chooses
   runtime=auto           the fastest of those installed (torch for few frames, as others take some seconds to prepare),
-                         or torch, onnx, openvino; its options as runtime.KEY=VALUE
+                         or torch, onnx, openvino, mnn; its options as runtime.KEY=VALUE
   precision=auto         float32 (auto), bfloat16 or float16, whichever the runtime knows
   device=auto            auto, cpu, cuda or mps
   threads=0              of the network on a CPU; 0 chooses

@@ -47,12 +47,10 @@ class Follower(nn.Module):
 
 def needs(name):
     """Skip a class where the library is absent."""
-    absent = name not in runtimes or runtimes[name]().missing()
+    absent = runtimes[name]().missing() if name in runtimes else "no entry point"
     if not absent and name != "torch":
         absent = "" if all(map(_found, ("onnx", "onnxscript"))) else "pip install 'lp-infer[export]'"
-    return pytest.mark.skipif(
-        bool(absent), reason=f"runtime {name} is not installed here ({absent or 'no entry point'})"
-    )
+    return pytest.mark.skipif(bool(absent), reason=f"runtime {name} is not installed here ({absent})")
 
 
 def _found(module):
@@ -130,7 +128,80 @@ class TestOpenVino(Contract):
         assert len(self.build(self.following, threads=3)._requests) == 1
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in ("torch", "onnx", "openvino")])
+@needs("mnn")
+class TestMnn(Contract):
+    name = "mnn"
+
+    @pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"precision": "int8"}, {"device": "cuda"}])
+    def test_what_it_cannot_have(self, options):
+        with pytest.raises(ConfigError, match=r"choose|lpose export precision=int8"):
+            self.build(**options)
+
+    @pytest.mark.parametrize("count", [1, 2, 7, 8])
+    def test_neither_threads_nor_batches_change_a_byte(self, count):
+        frames = self.frames()[:count]
+        (points, sure), *others = (
+            [np.concatenate(values) for values in zip(*(made.start(part)[0]() for part in parts), strict=True)]
+            for made, parts in ((self.build(batch_size=8), [frames]), (self.build(batch_size=8, threads=3), [frames]),
+                                (self.build(batch_size=1), [frame[None] for frame in frames]))
+        )  # fmt: skip
+        for other in others:
+            np.testing.assert_array_equal(other[0], points)
+            np.testing.assert_array_equal(other[1], sure)
+
+    def test_a_sequence_by_several_threads(self):
+        frames, made = self.frames(), [self.build(self.following, threads=threads) for threads in (1, 3)]
+        (one, state), (three, after) = (runtime.start(frames[:4]) for runtime in made)
+        np.testing.assert_array_equal(one()[0], three()[0])
+        np.testing.assert_array_equal(state, after)
+
+    def test_a_network_that_it_rounds_too_much_is_refused(self, monkeypatch):
+        from lp_infer import mnn_runtime
+
+        monkeypatch.setattr(mnn_runtime, "CLOSE", 1e-12)
+        with pytest.raises(ConfigError, match=r"cannot be run by MNN \(it rounds by .* choose another runtime.$"):
+            self.build()
+
+    def test_a_network_without_convolutions_is_refused(self):
+        class Mean(type(self.model)):
+            def forward(self, images):
+                means = images.float().mean((2, 3))[:, :2]
+                return means[..., None].expand(-1, -1, 2), means / 255
+
+        with pytest.raises(ConfigError, match="0 of 0 convolutions"):
+            self.build(Mean().eval())
+
+    def test_it_prints_nothing_and_reports_to_nobody(self):
+        """MNN's own tool does both: see `lp_infer.mnn_translation`."""
+        from lp_infer.to_onnx import exported_once
+
+        code = (
+            "import sys, numpy as np; from lp_infer.runtimes import MnnConfig;"
+            f"made = MnnConfig(threads=1, batch_size=1).build({str(exported_once(self.model))!r});"
+            "made.start(np.zeros((1, 96, 96, 3), np.uint8))[0](); print('ours');"
+            "sys.exit(bool({'torch', 'onnx', 'MNN.tools', 'aliyun'} & sys.modules.keys()))"
+        )
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        assert done.stdout == "ours\n" and done.stderr == ""
+
+    def test_what_the_converter_does_not_know_is_said(self, tmp_path):
+        from lp_infer.mnn_translation import translated
+
+        helper = pytest.importorskip("onnx").helper
+        given, made = (
+            helper.make_tensor_value_info(name, kind, [1, 8, 8, 3]) for name, kind in (("frames", 2), ("made", 1))
+        )
+        node = helper.make_node("Unheard", ["frames"], ["made"], domain="ours")
+        graph = helper.make_model(helper.make_graph([node], "g", [given], [made]))
+        with pytest.raises(RuntimeError, match=r"it does not know .*Unheard"):
+            translated(graph.SerializeToString(), (8, 8), ["made"], tmp_path)
+        with pytest.raises(RuntimeError, match="its converter wrote nothing"):
+            translated(b"no graph", (8, 8), ["made"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=needs(name)) for name in ("torch", "onnx", "openvino", "mnn")]
+)
 @pytest.mark.parametrize("kind", ["alone", "following"])
 def test_parity_with_float64(name, kind, model, paint):
     frames = np.stack([paint(np.array([[20 + 3 * t, 30 + t], [70 - 3 * t, 60]]), (96, 96)) for t in range(12)])
@@ -212,7 +283,8 @@ def test_a_network_that_cannot_be_translated_is_one_sentence():
 
 def test_configs_bring_no_library():
     code = (
-        "import sys; from lp_infer.runtimes import OnnxConfig, OpenVinoConfig; OnnxConfig().missing(); OpenVinoConfig();"
-        "sys.exit(bool({'torch', 'onnx', 'onnxruntime', 'openvino'} & sys.modules.keys()))"
+        "import sys; from lp_infer.runtimes import MnnConfig, OnnxConfig, OpenVinoConfig; OnnxConfig().missing();"
+        "OpenVinoConfig(); MnnConfig().missing();"
+        "sys.exit(bool({'torch', 'onnx', 'onnxruntime', 'openvino', 'MNN'} & sys.modules.keys()))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

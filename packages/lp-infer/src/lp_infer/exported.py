@@ -121,8 +121,8 @@ def _checksum(graph: list[Any], said: Mapping[str, Any]) -> str:
 def _split(data: bytes) -> tuple[dict[str, Any], list[memoryview]]:
     """The description, and all entries but the one it stands in."""
     view, rest, said = memoryview(data), list[memoryview](), None
-    for number, start, value, stop in _entries(view):
-        pair = {n: bytes(view[b:c]) for n, _, b, c in _entries(view, value, stop)} if number == METADATA else {}
+    for number, start, value, stop in entries(view):
+        pair = {n: bytes(view[b:c]) for n, _, b, c in entries(view, value, stop)} if number == METADATA else {}
         if pair.get(1) == KEY.encode():
             said = json.loads(pair[2])
         else:
@@ -132,7 +132,7 @@ def _split(data: bytes) -> tuple[dict[str, Any], list[memoryview]]:
     return said, rest
 
 
-def _entries(view: memoryview, at: int = 0, end: int | None = None) -> Iterator[tuple[int, int, int, int]]:
+def entries(view: memoryview, at: int = 0, end: int | None = None) -> Iterator[tuple[int, int, int, int]]:
     """(number, where the entry begins, where its value does, where both end) of the entries of a protobuf message."""
     end = len(view) if end is None else end
     while at < end:
@@ -167,11 +167,11 @@ def _varint(view: memoryview, at: int) -> tuple[int, int]:
 
 def _entry(text: str) -> bytes:
     """Of metadata."""
-    pair = b"".join(_length_delimited(n, s.encode()) for n, s in ((1, KEY), (2, text)))
-    return _length_delimited(METADATA, pair)
+    pair = b"".join(length_delimited(n, s.encode()) for n, s in ((1, KEY), (2, text)))
+    return length_delimited(METADATA, pair)
 
 
-def _length_delimited(number: int, value: bytes) -> bytes:
+def length_delimited(number: int, value: bytes) -> bytes:
     return _as_varint(number << 3 | BYTES) + _as_varint(len(value)) + value
 
 

@@ -85,6 +85,21 @@ class OpenVinoConfig(RuntimeConfig):
         return OpenVinoRuntime(_exported(model, self.precision), self)
 
 
+@dataclass(slots=True, kw_only=True)
+class MnnConfig(RuntimeConfig):
+    """MNN, on a CPU, float32: fastest where 3 × 3 convolutions are most of the work, as in ResNet-18."""
+
+    def missing(self) -> str:
+        """The command that installs MNN, and ONNX Runtime for the end of the network, where one is absent."""
+        return missing("MNN", "mnn") or missing("onnxruntime", "mnn")
+
+    def build(self, model: Any) -> Runtime:
+        """Make an exported file ready, or a module, which is exported to the cache folder the first time."""
+        from lp_infer.mnn_runtime import MnnRuntime
+
+        return MnnRuntime(_exported(model, self.precision), self)
+
+
 def _exported(model: Any, precision: str) -> Path:
     if isinstance(model, str | Path):
         return Path(model)
