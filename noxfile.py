@@ -17,7 +17,10 @@ BROUGHT = {
     "lp-infer": "torch,export,openvino",
     "lp-viz": "review",
 }  # DALI installs and runs without a GPU
-EXTRAS = BROUGHT | {"lp-io": "sleap,nwb,parquet", "lp-infer": "torch,export,openvino,mnn,slurm,mot"}  # for the tests of one
+EXTRAS = BROUGHT | {
+    "lp-io": "sleap,nwb,parquet",
+    "lp-infer": "torch,export,openvino,mnn,slurm,mot",
+}  # for the tests of one
 READERS = {  # what users read our files with
     "lp-io": ("pandas>=3", "tables>=3.11", "polars>=2", "pycocotools>=2.0.10"),
     "lp-train": ("jsonschema>=4.25",),
