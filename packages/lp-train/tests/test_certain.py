@@ -6,7 +6,7 @@ import pytest
 import torch
 from lp_core import Animals
 from lp_detectors.top_down import TopDownNet
-from lp_train.certain import Limits, animals_in_boxes, bridged, keypoints_of, proposed
+from lp_train.certain import Limits, bridged, certain_animals, proposed
 from torch import Tensor, nn
 
 ANIMALS = Animals(individuals=("a", "b"), parts=("nose", "tail"))
@@ -57,7 +57,7 @@ def known(levels: list[list[int]], valid: list[bool] | None = None):
     clip = scene(levels)
     if valid:
         clip.valid = torch.tensor(valid)
-    found = animals_in_boxes(net, Lit(), clip, Limits(0.5, 0.25))  # pyright: ignore[reportArgumentType]
+    found = certain_animals(net, Lit(), clip, Limits(0.5, 0.25))  # pyright: ignore[reportArgumentType]
     assert net.detector.modes == [False] and net.detector.training  # pyright: ignore
     return found
 
@@ -114,58 +114,3 @@ def test_the_detector_proposes_as_at_prediction_and_stays_as_it_was(training):
     detector = Boxes(torch.zeros(1, 4)).train(training)
     proposed(detector, torch.zeros(1, 3, 8, 8))
     assert detector.modes == [False] and detector.training is training
-
-
-class Fixed:
-    """A teacher that says the same whatever it sees."""
-
-    def __init__(self, points: Tensor, sure: Tensor, animals: Animals | None = None) -> None:
-        self.points, self.sure, self.animals = points, sure, animals
-
-    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        return self.points, self.sure
-
-
-def labels(points: Tensor, sure: Tensor, animals: Animals | None = None, valid: list[bool] | None = None):
-    clip = SimpleNamespace(images=torch.zeros(len(points), 3, 8, 8), valid=torch.tensor(valid or [True] * len(points)))
-    return keypoints_of(Fixed(points, sure, animals), clip, Limits(0.5, 0.25))  # pyright: ignore[reportArgumentType]
-
-
-def test_of_one_animal_every_keypoint_counts_that_is_sure():
-    points = torch.arange(12.0).reshape(3, 2, 2)
-    found, known_frames = labels(points, torch.tensor([[0.9, 0.4], [0.1, 0.2], [0.8, 0.9]]), valid=[True, True, False])
-    assert found.isfinite().all(-1).tolist() == [[True, False], [False, False], [True, True]]
-    assert torch.equal(found[0, 0], points[0, 0]) and known_frames.tolist() == [True, False, False]
-
-
-def test_bottom_up_animals_keep_their_place_and_points_that_are_once_must_be_clear():
-    """Two animals that are found in another order in the second frame, and a corner of changing confidence."""
-    animals = Animals(individuals=("a", "b"), parts=("nose", "tail"), unique=("corner",))
-    one, two, corner = (
-        torch.tensor([[10.0, 10], [20, 10]]),
-        torch.tensor([[60.0, 40], [70, 40]]),
-        torch.tensor([[5.0, 5]]),
-    )
-    frames = [torch.cat([one, two, corner]), torch.cat([two, one, corner]), torch.cat([one, two, corner])]
-    sure = torch.full((3, 5), 0.9)
-    sure[1, 4], sure[2, 4] = 0.1, 0.4
-    found, known_frames = labels(torch.stack(frames), sure, animals)
-    assert torch.equal(found[:, :4], frames[0][:4].expand(3, -1, -1))
-    assert found[:, 4].isfinite().all(-1).tolist() == [True, False, False] and known_frames.tolist() == [
-        True,
-        True,
-        False,
-    ]
-
-
-def test_an_animal_without_a_confident_pose_hides_the_frame_but_one_that_is_nowhere_does_not():
-    animals = Animals(individuals=("a", "b"), parts=("nose", "tail"))
-    one = torch.tensor([[10.0, 10], [20, 10]])
-    frame = torch.cat([one, torch.full((2, 2), NAN)])
-    sure = torch.tensor([[0.9, 0.9, 0.0, 0.0]]).expand(2, -1).clone()
-    found, known_frames = labels(torch.stack([frame, frame]), sure, animals)
-    assert known_frames.all() and found.isfinite().all(-1).tolist() == [[True, True, False, False]] * 2
-    frame = torch.cat([one, one + 40])
-    sure[0, 2:] = 0.4
-    sure[1, 2:] = 0.1
-    assert labels(torch.stack([frame, frame]), sure, animals)[1].tolist() == [False, True]

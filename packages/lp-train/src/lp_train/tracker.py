@@ -125,9 +125,7 @@ class Tracker(pl.LightningModule):
         with as_at_prediction(self.pose):
             return self.outputs_of([self._clip_frames(clip) for clip in clips])
 
-    def get_loss_inputs_labeled(
-        self, batch: LabeledBatch | Augmented, augmented: Augmented | None = None
-    ) -> dict[str, Tensor]:
+    def get_loss_inputs_labeled(self, batch: LabeledBatch, augmented: Augmented | None = None) -> dict[str, Tensor]:
         """Everything supervised losses may ask for, keypoints in (augmented) input pixels."""
         frames = augmented or batch
         if isinstance(frames, Told):
@@ -269,31 +267,18 @@ class Tracker(pl.LightningModule):
     def _taught(self, clip: Clip, known: Certain, seed: int, factor: float) -> Tensor:
         """The detector's objective on the frames of the clip that are known, augmented as labeled ones are."""
         assert self.crops
-        changed, loss = self._augmented(clip, known.poses.flatten(1, 2), known.known, step_seed(seed, 0, 5)), None
-        if changed:
+        rows, generator = known.known.nonzero()[:, 0], torch.Generator().manual_seed(step_seed(seed, 0, 5))
+        loss = torch.zeros((), device=self.device)
+        if len(rows):
+            keypoints = known.poses[rows].flatten(1, 2)
+            shown = 2 * keypoints.isfinite().all(-1).long()
+            changed = self.augmentation(clip.images[rows], keypoints, shown, generator)
             with as_at_prediction(self.net.detector):
                 loss = self.net.detector.loss(changed.images, self.crops.boxes(changed.keypoints))
-        return self._of_known(self.unsupervised.detection, "detection_pred", loss, known.known, factor)
-
-    def _on_known(self, clip: Clip, seed: int, factor: float) -> Tensor:
-        """The supervised losses on the frames of a clip that are known, augmented as labeled ones are."""
-        keypoints, known = self.unsupervised.known_keypoints(clip)
-        changed, loss = self._augmented(clip, keypoints, known, seed), None
-        if changed:
-            with as_at_prediction(self.pose):
-                loss, _ = self.losses("train", self.get_loss_inputs_labeled(changed))
-        return self._of_known(self.unsupervised.labels, "supervised_pred", loss, known, factor)
-
-    def _augmented(self, clip: Clip, keypoints: Tensor, known: Tensor, seed: int) -> Augmented | None:
-        rows, shown = known.nonzero()[:, 0], 2 * keypoints.isfinite().all(-1).long()
-        generator = torch.Generator().manual_seed(seed)
-        return self.augmentation(clip.images[rows], keypoints[rows], shown[rows], generator) if len(rows) else None
-
-    def _of_known(self, losses: LossFactory, key: str, loss: Tensor | None, known: Tensor, factor: float) -> Tensor:
-        value = torch.zeros((), device=self.device) if loss is None else loss
-        inputs = {key: value[None], "valid": known.any()[None]}
-        total, logs = losses("train", inputs, factor / self.unsupervised.anneal.scale, stream="unlabeled")
-        self._log({**logs, f"train_{next(iter(losses.losses))}_frames": known.float().mean()}, len(known))
+        inputs = {"detection_pred": loss[None], "valid": known.known.any()[None]}
+        factor /= self.unsupervised.anneal.scale  # which is of the head's loss
+        total, logs = self.unsupervised.detection("train", inputs, factor, stream="unlabeled")
+        self._log({**logs, "train_pseudo_boxes_frames": known.known.float().mean()}, len(clip))
         return total
 
     def _on_clips(self, clips: list[Clip], seed: int, factor: float) -> Tensor:
@@ -312,8 +297,6 @@ class Tracker(pl.LightningModule):
             part, logs = losses("train", inputs, factor, stream="unlabeled")
             self._log(logs, len(clips[0]))
             total = total + part / len(clips)
-        for number, clip in enumerate(clips if known.labels.losses else []):
-            total = total + self._on_known(clip, step_seed(seed, number, 6), factor) / len(clips)
         self._log({"train_unsupervised_loss": total.detach()}, len(clips[0]))
         return total
 

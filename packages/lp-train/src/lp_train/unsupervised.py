@@ -14,13 +14,13 @@ from lp_losses import LossFactory
 from torch import Tensor, nn
 
 from lp_train.cameras import joined
-from lp_train.certain import Certain, Limits, animals_in_boxes, keypoints_of
+from lp_train.certain import Certain, Limits, certain_animals
 from lp_train.config import AnnealConfig
 from lp_train.network import PoseNet
 from lp_train.normalisation import as_at_prediction
 
 TEACHER_KEYS = frozenset({"heatmaps_teacher", "confidences_teacher"})
-DETECTOR_KEYS, LABEL_KEYS = frozenset({"detection_pred"}), frozenset({"supervised_pred"})
+DETECTOR_KEYS = frozenset({"detection_pred"})
 FREEZE_SHARE, GROWTH = 0.2, 3.0  # the reference's epoch 60 and 0.01 per epoch, for its 300 epochs
 
 
@@ -88,7 +88,6 @@ class Unsupervised(nn.Module):
         plain: the losses that look at the network's own outputs.
         taught: those that learn from the teacher.
         detection: that of the detector, by what the teacher is sure of.
-        labels: that of the network itself, in the same way.
     """
 
     def __init__(
@@ -98,8 +97,7 @@ class Unsupervised(nn.Module):
         self.cameras = cameras
         self.taught = LossFactory({n: loss for n, loss in losses.items() if TEACHER_KEYS & loss.needs})
         self.detection = LossFactory({n: loss for n, loss in losses.items() if DETECTOR_KEYS & loss.needs})
-        self.labels = LossFactory({n: loss for n, loss in losses.items() if LABEL_KEYS & loss.needs})
-        others = self.taught.losses.keys() | self.detection.losses.keys() | self.labels.losses.keys()
+        others = self.taught.losses.keys() | self.detection.losses.keys()
         self.plain = LossFactory({n: loss for n, loss in losses.items() if n not in others})
         self.anneal, self.teacher_decay = anneal, teacher_decay
         self.teacher = copy.deepcopy(net).requires_grad_(False).eval() if others else None
@@ -107,8 +105,7 @@ class Unsupervised(nn.Module):
     @property
     def uses_video(self) -> bool:
         """Whether any loss learns from unlabeled frames."""
-        kinds = (self.plain, self.taught, self.detection, self.labels)
-        return any("unlabeled" in losses.streams for losses in kinds)
+        return "unlabeled" in self.plain.streams | self.taught.streams | self.detection.streams
 
     def check(self, net: PoseNet, produced: Collection[str], *, maps: bool, detector: bool = False) -> None:
         """Raise `ConfigError` if a loss needs what is not `produced`.
@@ -125,9 +122,9 @@ class Unsupervised(nn.Module):
         available = {*produced, "keypoints_pred_augmented", "valid"}
         self.plain.check(available | ({"heatmaps_unimodal"} if maps else set()))
         self.taught.check(available | (TEACHER_KEYS if maps else set()))
-        if net.context and (frame_by_frame := [*self.taught.losses, *self.labels.losses]):
+        if net.context and self.taught.losses:
             raise ConfigError(
-                f"losses.{frame_by_frame[0]} changes every frame on its own, but head={net.model_type} looks at "
+                f"losses.{next(iter(self.taught.losses))} changes every frame on its own, but head={net.model_type} looks at "
                 "several together; use head=heatmap."
             )
 
@@ -153,12 +150,9 @@ class Unsupervised(nn.Module):
     def certain(self, net: TopDownNet, clip: Clip) -> Certain:
         """The animals of a clip that the teacher is sure of, in boxes of the detector."""
         assert self.teacher is not None
-        return animals_in_boxes(net, self.teacher, clip, _limits(self.detection))
-
-    def known_keypoints(self, clip: Clip) -> tuple[Float[Tensor, "frames keypoints 2"], Bool[Tensor, " frames"]]:
-        """The keypoints of a clip that the teacher is sure of, and the frames that can be learned from."""
-        assert isinstance(self.teacher, PoseNet)
-        return keypoints_of(self.teacher, clip, _limits(self.labels))
+        loss = next(iter(self.detection.losses.values()))
+        limits = Limits(getattr(loss, "prob_threshold", 0.5), getattr(loss, "empty_threshold", 0.25))
+        return certain_animals(net, self.teacher, clip, limits)
 
     def inputs(
         self,
@@ -208,9 +202,3 @@ class Unsupervised(nn.Module):
             "confidences_teacher": torch.where(changed.visibility > 0, sure, torch.zeros_like(sure)),
             "valid": clip.valid,
         }
-
-
-def _limits(losses: LossFactory) -> Limits:
-    """Those of the first loss."""
-    loss = next(iter(losses.losses.values()))
-    return Limits(getattr(loss, "prob_threshold", 0.5), getattr(loss, "empty_threshold", 0.25))
