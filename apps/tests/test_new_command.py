@@ -75,7 +75,7 @@ def test_every_file_is_there_and_says_what_is_so(plugins):
     for kind, plugin in found.items():
         facts, package = check_kind(kind), f"try_{kind}"
         own = {f"src/{package}/{name}" for name in ("__init__.py", "py.typed", f"{facts.module}.py")}
-        files = {p.relative_to(plugin).as_posix() for p in plugin.rglob("*") if p.is_file()}
+        files = {p.relative_to(plugin).as_posix() for p in plugin.rglob("*") if p.is_file() and p.suffix != ".pyc"}
         assert files == FILES | own | {f"tests/test_{facts.module}.py"}
         texts = {name: (plugin / name).read_text() for name in files}
         assert not [name for name, text in texts.items() if "$" in text.replace("${{", "")]

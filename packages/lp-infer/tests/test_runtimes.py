@@ -14,6 +14,22 @@ from lp_infer import PredictOptions, open_runtime
 from lp_infer.parity import exact, parity
 from torch import nn
 
+CTRL_C = """
+import signal, sys, threading
+import numpy as np
+from lp_infer.runtimes import OpenVinoConfig
+
+held = [OpenVinoConfig(threads=1, batch_size=1).build(sys.argv[1])]
+held[0].start(np.zeros((1, 96, 96, 3), np.uint8))[0]()
+thread = threading.Thread(target=held.clear)
+thread.start()
+thread.join()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
 
 class Follower(nn.Module):
     """Reads two points from each frame by layers that nobody trained, and gives their weighted sum over the window."""
@@ -126,6 +142,17 @@ class TestOpenVino(Contract):
     def test_threads_work_together_at_one_frame_and_at_a_sequence(self):
         assert len(self.build(threads=3, batch_size=1)._requests) == 1
         assert len(self.build(self.following, threads=3)._requests) == 1
+
+    def test_ctrl_c_after_another_thread_let_it_go(self, tmp_path):
+        """OpenVINO frees the signals' stack of the thread that made it, whoever lets it go."""
+        from lp_infer.to_onnx import exported_once
+
+        script = tmp_path / "script.py"
+        script.write_text(CTRL_C)
+        done = subprocess.run(
+            [sys.executable, script, exported_once(self.model)], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
 
 
 @needs("mnn")

@@ -1,10 +1,9 @@
 """What a detector learns from video: from frames in which nothing is left open, against scenes made for it."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from lp_core import Animals
+from lp_core.tensors import Clip
 from lp_detectors.top_down import TopDownNet
 from lp_train.certain import Limits, bridged, certain_animals, proposed
 from torch import Tensor, nn
@@ -43,21 +42,22 @@ def box(x: float, y: float) -> list[float]:
 PLACES = [(30, 30), (110, 30), (70, 70)]  # two of animals, and a third where the floor is
 
 
-def scene(levels: list[list[int]]) -> SimpleNamespace:
+def scene(levels: list[list[int]], valid: list[bool]) -> Clip:
     """Frames with so much light in each place."""
     images = torch.zeros(len(levels), 3, *SIZE, dtype=torch.uint8)
     for frame, level in zip(images, levels, strict=True):
         for (x, y), value in zip(PLACES, level, strict=True):
             frame[:, y - 8 : y + 9, x - 8 : x + 9] = value
-    return SimpleNamespace(images=images, valid=torch.ones(len(levels), dtype=torch.bool))
+    return Clip(
+        images=images, valid=torch.tensor(valid), transform=torch.eye(2, 3), original_size=torch.tensor(SIZE), video=0,
+        frames=torch.arange(len(levels)),
+    )  # fmt: skip
 
 
 def known(levels: list[list[int]], valid: list[bool] | None = None):
     net = TopDownNet(Boxes(torch.tensor([box(*p) for p in PLACES])), Lit(), animals=ANIMALS, image_size=SIZE).train()
-    clip = scene(levels)
-    if valid:
-        clip.valid = torch.tensor(valid)
-    found = certain_animals(net, Lit(), clip, Limits(0.5, 0.25))  # pyright: ignore[reportArgumentType]
+    clip = scene(levels, valid or [True] * len(levels))
+    found = certain_animals(net, Lit(), clip, Limits(0.5, 0.25))
     assert net.detector.modes == [False] and net.detector.training  # pyright: ignore
     return found
 

@@ -1,6 +1,7 @@
 """OpenVINO as a runtime. No torch."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ class OpenVinoRuntime(ExportedRuntime):
     name = "openvino"
 
     def __init__(self, path: Path | str, config: OpenVinoConfig) -> None:
-        exported, core = read_exported(path), ov.Core()
+        exported, core = read_exported(path), _core()
         own = exported.description.precision
         precision = check_precision(config.precision, (own, "bfloat16", "float16") if own == "float32" else (own,))
         place = _place(core, config.device)
@@ -77,6 +78,14 @@ class OpenVinoRuntime(ExportedRuntime):
             request.wait()
         results = [[tensor.data for tensor in request.output_tensors] for request, _ in running]
         return [np.concatenate(values) for values in zip(*results, strict=True)]
+
+
+@lru_cache(maxsize=1)
+def _core() -> ov.Core:
+    """One for as long as the process lives. With it would go the stack on which signals are handled in the thread that made
+    it; if that is done by another thread, the next Ctrl-C ends the process by a fault of memory.
+    """
+    return ov.Core()
 
 
 def _place(core: ov.Core, device: str) -> str:
