@@ -1,5 +1,6 @@
 """Networks for several animals: trained, measured, loaded again."""
 
+import csv
 import itertools
 import json
 
@@ -31,6 +32,7 @@ HEADS = [
     ["head=dekr"],
     ["head=heatmap", "data.crop_size=[64,64]", "detector.width=0.5", "detector.threshold=0"],
 ]
+CERTAIN = ["losses.pseudo_boxes.prob_threshold=0", "losses.pseudo_boxes.empty_threshold=0"]  # whatever is found
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,7 @@ def test_train_evaluate_and_load(words, project, tmp_path):
         "data.image_size=[96,128]", "training.max_epochs=2", "training.batch_size=4", "training.anneal.freeze_until_epoch=0",
         "training.anneal.increase_factor=1", "clips.sequence_length=4", "losses.temporal.epsilon=5",
         f"losses=[{','.join(names)}]",
-        "training.example_images=false",
+        "training.example_images=false", *CERTAIN * taught,
     ])  # fmt: skip
     root = train(config, say=lambda _: None)
     known, new = evaluate(root, say=lambda _: None)
@@ -85,6 +87,9 @@ def test_train_evaluate_and_load(words, project, tmp_path):
     losses = (RunDir(root).root / "metrics.csv").read_text().splitlines()[0].split(",")
     learned = {f"train_{name}_loss" for name in names}
     assert learned <= set(losses) and ("train_detection_loss" in losses) == taught
+    if taught:
+        last = list(csv.DictReader((root / "metrics.csv").open()))[-1]
+        assert float(last["train_pseudo_boxes_frames"]) > 0 and float(last["train_pseudo_boxes_loss"]) > 0
     one, two = load_model(root), load_model(root)
     assert one.animals == two.animals and one.animals is not None and len(one.animals.skeleton) == 6
     frames = torch.randint(0, 256, (2, 3, 96, 128), dtype=torch.uint8)

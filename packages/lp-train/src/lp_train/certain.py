@@ -21,10 +21,12 @@ class Certain:
     """What is known of a clip.
 
     Attributes:
+        boxes: that the detector proposed, best first; NaN = none.
         poses: in input pixels, every animal in its place in all frames; NaN = not there.
         known: frames in which nothing is left open: all animals of the clip are there, and no pose is doubtful.
     """
 
+    boxes: Float[Tensor, "frames boxes 4"]
     poses: Poses
     known: Bool[Tensor, " frames"]
 
@@ -59,7 +61,7 @@ def certain_animals(net: TopDownNet, teacher: nn.Module, clip: Clip, limits: Lim
     there = poses.isfinite().all(-1).any(-1)
     missing = there.any(0) & ~there
     doubtful = (level > limits.empty) & (level < limits.sure) & ~_explained(keypoints, poses)
-    return Certain(poses, clip.valid & there.any(1) & ~missing.any(1) & ~doubtful.any(1))
+    return Certain(boxes, poses, clip.valid & there.any(1) & ~missing.any(1) & ~doubtful.any(1))
 
 
 @torch.no_grad()

@@ -255,12 +255,13 @@ class Tracker(pl.LightningModule):
         """What the detector learns, and the clips for the other network: the clip itself, or one of crops for each animal."""
         if self.crops is None or not isinstance(self.net, TopDownNet):
             return 0.0, [clip]
-        taught, clips = 0.0, list[Clip]()
-        if self.unsupervised.detection.losses:
-            known = self.unsupervised.certain(self.net, clip)
-            taught, clips = self._taught(clip, known, seed, factor), self.crops.clips(clip, boxes_of(known.poses))
-        if not clips:
-            boxes = proposed(self.net.detector, clip.images)
+        known = self.unsupervised.certain(self.net, clip) if self.unsupervised.detection.losses else None
+        taught = self._taught(clip, known, seed, factor) if known else 0.0
+        if not self.unsupervised.wants_clips:
+            return taught, []
+        clips = self.crops.clips(clip, boxes_of(known.poses)) if known else []
+        if not clips:  # nobody is certain
+            boxes = known.boxes if known else proposed(self.net.detector, clip.images)
             clips = self.crops.clips(clip, boxes[:, : len(self.net.animals.individuals)])
         return taught, clips
 

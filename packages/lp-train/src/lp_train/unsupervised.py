@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -11,6 +12,7 @@ from lp_core.tensors import Augmentation, Clip, Loss
 from lp_data.augmentation.geometry import apply, invert
 from lp_detectors.top_down import TopDownNet
 from lp_losses import LossFactory
+from lp_losses.pseudo_boxes import PseudoBoxes
 from torch import Tensor, nn
 
 from lp_train.cameras import joined
@@ -105,7 +107,12 @@ class Unsupervised(nn.Module):
     @property
     def uses_video(self) -> bool:
         """Whether any loss learns from unlabeled frames."""
-        return "unlabeled" in self.plain.streams | self.taught.streams | self.detection.streams
+        return self.wants_clips or bool(self.detection.losses)
+
+    @property
+    def wants_clips(self) -> bool:
+        """Whether any loss is on what the network of the keypoints says of unlabeled frames."""
+        return "unlabeled" in self.plain.streams | self.taught.streams
 
     def check(self, net: PoseNet, produced: Collection[str], *, maps: bool, detector: bool = False) -> None:
         """Raise `ConfigError` if a loss needs what is not `produced`.
@@ -150,9 +157,8 @@ class Unsupervised(nn.Module):
     def certain(self, net: TopDownNet, clip: Clip) -> Certain:
         """The animals of a clip that the teacher is sure of, in boxes of the detector."""
         assert self.teacher is not None
-        loss = next(iter(self.detection.losses.values()))
-        limits = Limits(getattr(loss, "prob_threshold", 0.5), getattr(loss, "empty_threshold", 0.25))
-        return certain_animals(net, self.teacher, clip, limits)
+        loss = cast(PseudoBoxes, next(iter(self.detection.losses.values())))
+        return certain_animals(net, self.teacher, clip, Limits(loss.prob_threshold, loss.empty_threshold))
 
     def inputs(
         self,
