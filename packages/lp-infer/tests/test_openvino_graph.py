@@ -94,6 +94,30 @@ class Softened(nn.Module):
         return self.layer(images).flatten(2).softmax(-1)
 
 
+class Places(nn.Module):
+    def forward(self, maps):
+        return maps.flatten(-2).argmax(-1)
+
+
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_place_of_the_maximum_is_that_of_the_first(precision):
+    maps = torch.randint(0, 9, (3, 5, 40, 30), generator=torch.Generator().manual_seed(0)) / 8 + 1000.0
+    maps[0, 0], maps[1, 1, 30] = 0.0, torch.inf
+    graph = translated(Places(), maps)
+    assert kinds(graph)["TopK"] == 1
+    assert rewritten(graph) == 0 and not kinds(graph)["TopK"]  # nothing is rounded otherwise
+    found = ov.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": precision})(maps[:2].numpy())[0]
+    np.testing.assert_array_equal(found, maps[:2].flatten(-2).numpy().argmax(-1))
+
+
+def test_maximum_of_nothing_but_nan_is_within_the_map():
+    maps = torch.full((1, 2, 8, 8), torch.nan)
+    graph = translated(Places(), maps)
+    rewritten(graph)
+    found = run(graph, maps)
+    assert ((found >= 0) & (found < 64)).all()
+
+
 @pytest.mark.parametrize(
     "module",
     [
