@@ -69,7 +69,9 @@ def test_what_slurm_is_asked_for(tmp_path, monkeypatch):
     for line in ("partition=gpu", "time=90", "gpus-per-node=2", "cpus-per-task=6", "account=lab", "job-name=lpose"):
         assert f"#SBATCH --{line}\n" in batch
     (tools / "sbatch").write_text("#!/bin/sh\necho sbatch: error: invalid partition >&2\nexit 1\n")
-    with pytest.raises(ConfigError, match=r"the job was refused \(.*invalid partition.*\); check its options"):
+    with pytest.raises(
+        ConfigError, match=r"the job was refused \(.*invalid partition.*\); check its options, gpus=2 and cpus=6"
+    ):
         crew.submit(2, partial(print, "x"))
 
 

@@ -49,7 +49,7 @@ class Slurm:
         import submitit  # pyright: ignore[reportMissingImports]
 
         self._queue = Queue()
-        self.workers, self.threads = workers or 4, cpus
+        self.workers, self.threads, self._gpus = workers or 4, cpus, gpus
         self._jobs: dict[int, Any] = {}
         specific = {f"slurm_{key}": value for key, value in more.items()}
         try:
@@ -69,8 +69,11 @@ class Slurm:
         try:
             job = self._executor.submit(task)
         except (subprocess.CalledProcessError, RuntimeError) as e:
-            said = getattr(e, "stderr", None) or str(e)
-            raise ConfigError(f"cluster=slurm: the job was refused ({str(said).strip()}); check its options.") from e
+            said = " ".join(str(getattr(e, "stderr", None) or e).split())
+            raise ConfigError(
+                f"cluster=slurm: the job was refused ({said}); check its options, gpus={self._gpus} and "
+                f"cpus={self.threads} among them."
+            ) from e
         job.watcher = self._queue  # local jobs of submitit ask none
         self._queue.register_job(job.job_id)
         self._jobs[key] = job
