@@ -50,10 +50,13 @@ def test_what_lacks_beside_a_table_is_made_without_the_network(video, loaded, ca
     lpose(f"source={video}", "format=coco,h5")
     said = capsys.readouterr().out
     assert not loaded and h5.exists() and "o/v.csv exists; overwrite=true" in said and "and o/v.h5" in said
-    assert coco.stat().st_mtime_ns == before and table.read_bytes() == content
+    assert coco.stat().st_mtime_ns == before and table.read_bytes() == content and "older" not in said
     older(h5, than=table)  # of the predictions before these
     lpose(f"source={video}", "format=coco,h5")
     assert h5.stat().st_mtime_ns > table.stat().st_mtime_ns and not loaded
+    older(table, than=video)  # recorded further, or another one under its name
+    lpose(f"source={video}")
+    assert f"o/v.csv exists and is older than {video}; overwrite=true" in capsys.readouterr().out and not loaded
 
 
 def test_one_that_cannot_be_read_does_not_stop_the_others(video, loaded, capsys):

@@ -290,7 +290,10 @@ def _tell(writers: list[TableWriter], options: Options, video: Path, report: "Pr
 
 def _complete(writers: list[TableWriter], options: Options, video: Path, target: Path) -> None:
     """Make what lacks beside a table that is there: it was not asked for before, or there was no time for it."""
-    print(f"{target} exists; overwrite=true predicts it again")
+    from lp_io.files import is_due
+
+    older = f" and is older than {video}" if is_due(target, video) else ""
+    print(f"{target} exists{older}; overwrite=true predicts it again")
     _beside(writers, options, video, target)
 
 

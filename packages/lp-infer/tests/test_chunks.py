@@ -80,7 +80,14 @@ def test_parts_of_something_else_are_not_mixed_in(log):
     assert other.replaced and other.done == {} and not again(other).done
 
 
-def test_a_full_disk_is_one_sentence_and_keeps_what_was_done(log, monkeypatch):
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "make room there"),
+        (errno.EROFS, "make sure that its disk is there and can be written to"),
+    ],
+)
+def test_a_full_disk_is_one_sentence_and_keeps_what_was_done(number, remedy, log, monkeypatch):
     log.append(0, values(4))
     opened = Path.open
 
@@ -99,10 +106,10 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_done(log, monkeypatch):
 
         def write(self, data):
             self.file.write(data[: len(data) // 2])
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise OSError(number, "why")
 
     monkeypatch.setattr(Path, "open", lambda self, *a, **k: Full(opened(self, *a, **k)))
-    with pytest.raises(DataError, match=r"make room there .* the 4 frames predicted so far are kept"):
+    with pytest.raises(DataError, match=rf"\(why\); {remedy} and .* the 4 frames predicted so far are kept"):
         log.append(4, values(4))
     monkeypatch.undo()
     assert again(log).done == {0: 4}

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -104,3 +105,13 @@ def test_no_cluster_at_that_address_is_one_sentence(monkeypatch):
         DataError, match=r"no Ray cluster at auto \(Could not find any running Ray instance\.\); start one"
     ):
         open_cluster("ray,address=auto", 2, Path("unused"))
+
+
+def test_nobody_at_a_port_is_said_at_once(monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", lambda **options: pytest.fail("Ray would try for minutes"))
+    with pytest.raises(DataError, match=rf"no Ray cluster at {address} \(.*refused.*\); start one"):
+        open_cluster(f"ray,address={address}", 2, Path("unused"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from lp_core import ConfigError
+from lp_infer import slurm_watch
 from lp_infer.chunks import chunk_length
 from lp_infer.clusters import open_cluster
 from lp_infer.many import predict_many
@@ -68,8 +69,32 @@ def test_what_slurm_is_asked_for(tmp_path, monkeypatch):
     for line in ("partition=gpu", "time=90", "gpus-per-node=2", "cpus-per-task=6", "account=lab", "job-name=lpose"):
         assert f"#SBATCH --{line}\n" in batch
     (tools / "sbatch").write_text("#!/bin/sh\necho sbatch: error: invalid partition >&2\nexit 1\n")
-    with pytest.raises(ConfigError, match=r"the job was refused \(.*invalid partition.*\); check its options"):
+    with pytest.raises(
+        ConfigError, match=r"the job was refused \(.*invalid partition.*\); check its options, gpus=2 and cpus=6"
+    ):
         crew.submit(2, partial(print, "x"))
+
+
+def test_a_job_that_slurm_no_longer_runs_is_lost_without_accounting(tmp_path, monkeypatch):
+    """An sbatch, a squeue and a sacct that only say something; seen as here on SLURM 22.05 without accounting."""
+    tools, said = tmp_path / "bin", tmp_path / "said"
+    tools.mkdir()
+    scripts = {"srun": "", "sbatch": "echo Submitted batch job 12", "sacct": "exit 1", "squeue": f". {said}"}
+    for name, text in scripts.items():
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    monkeypatch.setattr(submitit.Job, "_results_timeout_s", 0)
+    monkeypatch.setattr(slurm_watch, "SOON", 0.0)
+    for end, name in {"echo '12|CANCELLED'": "CANCELLED", "echo '11|RUNNING'": "GONE", "true": "GONE"}.items():
+        crew = open_cluster("slurm,gpus=0", 1, tmp_path / "jobs")
+        crew.submit(1, partial(print, "x"))
+        for still in ("echo '12|PENDING'", "echo '12|SUSPENDED'", "exit 1"):
+            said.write_text(still)
+            assert crew.wait(0.01) == []
+        said.write_text(end)
+        (done,) = crew.wait(5)
+        assert done.lost.startswith(f"SLURM job 12 ended as {name}, see {tmp_path}/jobs/12/")
 
 
 def test_unknown_options_and_an_absent_slurm_are_one_sentence(tmp_path, monkeypatch):

@@ -178,6 +178,33 @@ def test_missing_video_is_one_sentence(model, tmp_path):
     assert leftovers(tmp_path) == []
 
 
+def test_a_video_that_is_still_written_to_has_no_table(model, video, tmp_path, monkeypatch):
+    growing, out = tmp_path / "v.mp4", tmp_path / "out.csv"
+    growing.write_bytes(video.read_bytes())
+
+    def predict_and_record(*words):
+        predicted(*words)
+        with growing.open("ab") as file:
+            file.write(b"\0\0\0\x08free")
+
+    predicted = lp_infer.video.predict_spans
+    monkeypatch.setattr(lp_infer.video, "predict_spans", predict_and_record)
+    with pytest.raises(DataError, match=r"v\.mp4 was written to while it was read; if it is still being recorded"):
+        predict_video(model, growing, out)
+    assert not out.exists()
+    monkeypatch.undo()
+    report = predict_video(model, growing, out)  # complete now: nothing of the shorter file is mixed in
+    assert report.kept == 0 and out.exists() and "began anew" in report.problems[0]
+
+
+def test_a_video_that_goes_after_its_last_frame_has_its_table(model, video, tmp_path, monkeypatch):
+    going, out = tmp_path / "v.mp4", tmp_path / "out.csv"
+    going.write_bytes(video.read_bytes())
+    predicted = lp_infer.video.predict_spans
+    monkeypatch.setattr(lp_infer.video, "predict_spans", lambda *words: (predicted(*words), going.unlink()))
+    assert predict_video(model, going, out).frames == len(read_predictions(out).index)
+
+
 def test_a_runner_serves_many_videos_and_the_model_is_untouched(model, video, tmp_path):
     model.train()
     before = {k: v.clone() for k, v in model.state_dict().items()}

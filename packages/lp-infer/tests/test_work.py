@@ -221,6 +221,15 @@ def test_a_folder_that_workers_do_not_share_is_named(videos, tmp_path, monkeypat
         many._see(video, threading.Event())
 
 
+def test_a_video_that_is_still_written_to_has_no_table_from_workers_either(videos, tmp_path, monkeypatch):
+    growing, seen = tmp_path / "v.mp4", many._see
+    growing.write_bytes(videos[2].read_bytes())
+    monkeypatch.setattr(many, "_see", lambda *words: (seen(*words), growing.write_bytes(videos[1].read_bytes())))
+    with pytest.raises(VideosFailed, match=r"v\.mp4 was written to while it was read"):
+        predict_many(Job(work_models.extremes, OPTIONS), {growing: tmp_path / "v.csv"}, Processes(1))
+    assert not (tmp_path / "v.csv").exists()
+
+
 def test_the_wait_for_a_first_worker_and_progress_over_all_videos_are_told(
     videos, tmp_path, notes, capsys, monkeypatch
 ):

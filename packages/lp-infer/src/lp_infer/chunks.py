@@ -62,7 +62,7 @@ class ChunkLog:
         """Write one record; when this returns, a kill of the process cannot take it away.
 
         Raises:
-            DataError: no room left on the disk.
+            DataError: no room left on the disk, or the disk is gone.
         """
         payload = np.ascontiguousarray(values, dtype="<f8").tobytes()
         try:
@@ -72,8 +72,10 @@ class ChunkLog:
                 if file.tell() != offset + HEAD.size + len(payload):  # a full disk takes part of it
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._mine))
         except OSError as e:
+            full = e.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = "make room there" if full else "make sure that its disk is there and can be written to"
             raise DataError(
-                f"{self._mine} cannot be written ({e.strerror}); make room there and give the same command again: the "
+                f"{self._mine} cannot be written ({e.strerror}); {remedy} and give the same command again: the "
                 f"{sum(self.done.values())} frames predicted so far are kept."
             ) from e
         self._places[start] = (self._mine, offset + HEAD.size, values.shape[0])

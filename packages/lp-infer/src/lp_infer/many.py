@@ -20,7 +20,7 @@ from lp_infer.chunks import HEAD, ChunkLog, about_parts, chunk_length, missing
 from lp_infer.clusters import Cluster, Done
 from lp_infer.options import PredictOptions, PredictReport
 from lp_infer.runner import Runner
-from lp_infer.video import about, write_table
+from lp_infer.video import about, check_unchanged, write_table
 from lp_infer.work import Answer, Elsewhere, Job, Unit, attempt, describe, left, predict_units, units
 
 CHUNKS = {True: 16, False: 256}  # records of a task, at most; many where it must be worth loading the network
@@ -326,6 +326,7 @@ def _opened(runner: Runner, video: Path, out: Path) -> _Video:
 def _written(video: _Video, runner: Runner, stop: Event) -> PredictReport:
     """Write the table of a video that is complete."""
     _see(video, stop)
+    check_unchanged(video.video, video.about)
     broken = write_table(video.log, runner)
     problems = video.problems
     if broken:

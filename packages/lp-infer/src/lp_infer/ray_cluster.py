@@ -1,6 +1,7 @@
 """Workers on a Ray cluster. No torch."""
 
 import os
+import socket
 from collections import deque
 from typing import Any
 
@@ -9,6 +10,7 @@ from lp_core import DataError
 from lp_infer.clusters import Done, Task, need
 
 THREADS = 4  # CPU threads of a worker, at most, if not said
+KNOCK = 10.0  # seconds for a machine to answer at all
 DEATHS = 3  # workers in a row that die before they have done anything
 
 
@@ -135,9 +137,17 @@ def _join(ray: Any, address: str | None) -> None:
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     dashboard = {"include_dashboard": False} if address == "local" else {}
     try:
+        _knock(address)
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **dashboard)
-    except (ConnectionError, ValueError, RuntimeError) as e:
+    except (OSError, ValueError, RuntimeError) as e:
         raise DataError(f"There is no Ray cluster at {address} ({_first(e)}); start one: ray start --head") from e
+
+
+def _knock(address: str) -> None:
+    """Raise `OSError` where nobody listens at HOST:PORT: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), KNOCK).close()
 
 
 def _first(error: Exception) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from lp_core import ConfigError
 
 from lp_infer.clusters import Done, Task, need
+from lp_infer.slurm_watch import Queue
 
 POLL = 0.5  # seconds between two looks at the jobs
 
@@ -47,7 +48,8 @@ class Slurm:
         need("submitit", "slurm")
         import submitit  # pyright: ignore[reportMissingImports]
 
-        self.workers, self.threads = workers or 4, cpus
+        self._queue = Queue()
+        self.workers, self.threads, self._gpus = workers or 4, cpus, gpus
         self._jobs: dict[int, Any] = {}
         specific = {f"slurm_{key}": value for key, value in more.items()}
         try:
@@ -65,10 +67,16 @@ class Slurm:
             ConfigError: SLURM refuses the job.
         """
         try:
-            self._jobs[key] = self._executor.submit(task)
+            job = self._executor.submit(task)
         except (subprocess.CalledProcessError, RuntimeError) as e:
-            said = getattr(e, "stderr", None) or str(e)
-            raise ConfigError(f"cluster=slurm: the job was refused ({str(said).strip()}); check its options.") from e
+            said = " ".join(str(getattr(e, "stderr", None) or e).split())
+            raise ConfigError(
+                f"cluster=slurm: the job was refused ({said}); check its options, gpus={self._gpus} and "
+                f"cpus={self.threads} among them."
+            ) from e
+        job.watcher = self._queue  # local jobs of submitit ask none
+        self._queue.register_job(job.job_id)
+        self._jobs[key] = job
 
     def wait(self, seconds: float) -> list[Done]:
         """See `Cluster`."""

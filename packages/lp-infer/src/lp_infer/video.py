@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +46,18 @@ def predict_video(
     waited = runner.waiting.seconds
     with open_video(runner, video) as reader:
         runner = runner.for_frames(reader.original_size)
-        log = ChunkLog(out, about(runner, reader), len(runner.keypoint_names))
+        what = about(runner, reader)
+        log = ChunkLog(out, what, len(runner.keypoint_names))
         problems = [f"{log.folder} was of another video, network or setting; began anew."] if log.replaced else []
         if runner.walks and log.done:
             problems.append("Animals cannot be followed from the middle of a video on; began anew.")
             log.remove()
-            log = ChunkLog(out, about(runner, reader), len(runner.keypoint_names))
+            log = ChunkLog(out, what, len(runner.keypoint_names))
         kept = sum(log.done.values())
         progress = Progress(f"predict {video.name}", reader.frame_count, options.progress, done=kept)
         spans = missing(reader.frame_count, chunk_length(runner.batch_size), log.done)
         predict_spans(runner, reader, log, spans, progress)
+        check_unchanged(video, what)
         broken = write_table(log, runner)
         return PredictReport(
             out=out,
@@ -92,6 +94,23 @@ def about(runner: Runner, reader: VideoReader) -> dict[str, Any]:
         "size": reader.original_size,
         "video": _edges(reader.path),
     }
+
+
+def check_unchanged(video: Path, what: Mapping[str, Any]) -> None:
+    """Whether the file is still the one that was opened; a file that is gone by now was read to its end.
+
+    Raises:
+        DataError: it was written to meanwhile.
+    """
+    try:
+        now = _edges(video)
+    except OSError:
+        return
+    if now != what["video"]:
+        raise DataError(
+            f"{video} was written to while it was read; if it is still being recorded or copied, wait until it is "
+            "complete, then give the same command again."
+        )
 
 
 def predict_spans(
