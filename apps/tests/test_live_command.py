@@ -80,7 +80,7 @@ def test_frames_that_cannot_be_decoded_are_counted(tmp_path, capsys):
     path.write_bytes(data)
     lpose("source=damaged.mp4", "out=o.csv", "realtime=false")
     said = capsys.readouterr().out
-    poses, broken = int(said.split(" poses in")[0].split()[-1]), int(said.split("damaged.mp4: ")[1].split()[0])
+    poses, broken = int(said.split(" poses in")[0].split()[-1]), int(said.split("and have no pose: ")[1].split(".")[0])
     assert "cannot be decoded and have no pose" in said and poses + broken == FRAMES and poses
 
 

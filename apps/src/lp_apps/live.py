@@ -136,7 +136,7 @@ def _loop(predictor: "LivePredictor", source: "LiveSource", table: "LiveTable", 
 def _tell(predictor: "LivePredictor", source: "LiveSource", out: Path, options: Options) -> None:
     report = predictor.report()
     if source.broken:
-        print(f"{options.source}: {source.broken} frames cannot be decoded and have no pose.")
+        print(f"{options.source}: frames that cannot be decoded and have no pose: {source.broken}.")
     print(f"{report}\nposes  {out}")
     if options.report:
         from lp_io import atomic_path

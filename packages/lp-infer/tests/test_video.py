@@ -95,6 +95,16 @@ def test_broken_frames_are_empty_rows_and_shift_nothing(model, fake, tmp_path):
     empty = np.isnan(table.keypoints).all((1, 2)) & np.isnan(table.confidence).all(1)
     assert np.flatnonzero(empty).tolist() == [0, 17, 18, 49]
     assert np.isfinite(table.keypoints[~empty]).all()
+    assert report.problems == ("any.mp4: 4 frames (the first is 0) cannot be decoded.",)
+
+
+def test_frames_that_broke_before_an_interruption_are_told_of_after_it(model, fake, tmp_path):
+    fake.bad, fake.fails_at = frozenset({3}), 300
+    with pytest.raises(RuntimeError, match="disk fell out"):
+        predict_video(model, "any.mp4", tmp_path / "out.csv", PredictOptions(batch_size=8))
+    fake.fails_at = -1
+    report = predict_video(model, "any.mp4", tmp_path / "out.csv", PredictOptions(batch_size=8))
+    assert report.kept > 3 and report.broken == (3,) and report.problems == ("any.mp4: frame 3 cannot be decoded.",)
 
 
 @pytest.mark.parametrize("queue", [1, 3])

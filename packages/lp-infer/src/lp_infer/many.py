@@ -15,6 +15,7 @@ from typing import Any
 
 from lp_core import ConfigError, DataError, runtimes
 from lp_io import Progress, VideoReader
+from lp_io.video_reader import undecodable
 
 from lp_infer.chunks import HEAD, ChunkLog, about_parts, chunk_length, missing
 from lp_infer.clusters import Cluster, Done
@@ -328,16 +329,13 @@ def _written(video: _Video, runner: Runner, stop: Event) -> PredictReport:
     _see(video, stop)
     check_unchanged(video.video, video.about)
     broken = write_table(video.log, runner)
-    problems = video.problems
-    if broken:
-        problems += (f"{video.video}: {len(broken)} frames cannot be decoded (first: {broken[0]}).",)
     return PredictReport(
         out=video.log.out,
         frames=video.about["frames"],
         seconds=time.perf_counter() - video.began if video.began else 0.0,
         kept=video.kept,
         broken=broken,
-        problems=problems,
+        problems=video.problems + undecodable(video.video, broken),
         runtime=runner.runtime.name,
         device=runner.runtime.device,
         precision=runner.runtime.precision,

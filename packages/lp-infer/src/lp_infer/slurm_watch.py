@@ -45,8 +45,9 @@ class Queue:
 
     def _ask(self) -> None:
         command = ["squeue", "--noheader", "--states=all", f"--user={os.getuid()}", "--format=%i|%T"]
-        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-        if answer.returncode:
+        try:
+            answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
             return  # it has said why; the controller may be starting again
         listed = dict(line.strip().split("|") for line in answer.stdout.splitlines() if "|" in line)
         for job, state in self._states.items():

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from lp_core import Animals, DataError
 from lp_io import PredictionWriter, Progress, VideoReader, ahead
+from lp_io.video_reader import undecodable
 
 from lp_infer.chunks import ChunkLog, about_parts, chunk_length, missing
 from lp_infer.options import PredictOptions, PredictReport, usual
@@ -49,6 +50,7 @@ def predict_video(
         what = about(runner, reader)
         log = ChunkLog(out, what, len(runner.keypoint_names))
         problems = [f"{log.folder} was of another video, network or setting; began anew."] if log.replaced else []
+        problems += reader.problems
         if runner.walks and log.done:
             problems.append("Animals cannot be followed from the middle of a video on; began anew.")
             log.remove()
@@ -65,7 +67,7 @@ def predict_video(
             seconds=time.perf_counter() - began,
             kept=kept,
             broken=broken,
-            problems=(*problems, *reader.problems),
+            problems=(*problems, *undecodable(video, broken)),
             runtime=runner.runtime.name,
             device=runner.runtime.device,
             precision=runner.runtime.precision,

@@ -1,6 +1,6 @@
 """Frame-exact video reading, resized while decoding."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -97,9 +97,7 @@ class VideoReader:
             missing = claimed - len(self._index)
             if missing > 0:
                 found.append(f"{self.path} announces {claimed} frames but presents {len(self._index)}.")
-        if self._broken:
-            found.append(f"{self.path}: {len(self._broken)} frames cannot be decoded (first: {min(self._broken)}).")
-        return tuple(found)
+        return *found, *undecodable(self.path, self._broken)
 
     def batches(
         self, batch_size: int, start: int = 0, stop: int | None = None
@@ -154,3 +152,12 @@ class VideoReader:
             f"{self.path} can no longer be read at frame {row} ({reason}); "
             "make sure that the file is there and that nothing writes to it, and start again."
         )
+
+
+def undecodable(video: Path | str, broken: Collection[int]) -> tuple[str, ...]:
+    """A sentence about the frames of a video that cannot be decoded, if there are any."""
+    if not broken:
+        return ()
+    first = min(broken)
+    which = f"frame {first}" if len(broken) == 1 else f"{len(broken)} frames (the first is {first})"
+    return (f"{video}: {which} cannot be decoded.",)
