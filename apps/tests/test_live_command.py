@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from lp_apps import live
 from lp_apps import main as command
 from lp_core import ConfigError, DataError
 from lp_io import VideoReader, VideoWriter, read_predictions
+from lp_io.live_source import LiveSource
 
 FRAMES, SIZE = 20, (48, 64)
 SCRIPT = """
@@ -82,6 +84,21 @@ def test_frames_that_cannot_be_decoded_are_counted(tmp_path, capsys):
     said = capsys.readouterr().out
     poses, broken = int(said.split(" poses in")[0].split()[-1]), int(said.split("and have no pose: ")[1].split(".")[0])
     assert "cannot be decoded and have no pose" in said and poses + broken == FRAMES and poses
+
+
+def test_after_a_drop_the_next_command_needs_another_table(video, monkeypatch):
+    whole = LiveSource._decoded
+
+    def drops(self):
+        yield from islice(whole(self), 5)
+        raise TimeoutError
+
+    monkeypatch.setattr(LiveSource, "_decoded", drops)
+    with pytest.raises(DataError, match=r"v\.mp4 gives no more frames \(nothing came for .*; start again\.$"):
+        lpose(f"source={video}", "realtime=false")
+    with pytest.raises(DataError, match=r"start again\. .* stay in o\.csv: give another out=FILE\.$"):
+        lpose(f"source={video}", "realtime=false", "out=o.csv")
+    assert read_predictions("o.csv").index == tuple(range(5))
 
 
 def test_at_its_own_rate_for_a_while(video, tmp_path):

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lp_core import ConfigError
+from lp_core import ConfigError, DataError
 
 from lp_apps.options import parse
 from lp_apps.predict import model_of
@@ -129,6 +129,10 @@ def _loop(predictor: "LivePredictor", source: "LiveSource", table: "LiveTable", 
                 print(str(predictor.report()).splitlines()[0], file=sys.stderr, flush=True)
     except KeyboardInterrupt:
         print("ended by the user", file=sys.stderr)
+    except DataError as e:
+        if not options.out:
+            raise
+        raise DataError(f"{e} The poses until then stay in {table.path}: give another out=FILE.") from e
     finally:
         signal.signal(signal.SIGTERM, before)
 

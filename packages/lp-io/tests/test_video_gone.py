@@ -136,6 +136,19 @@ def test_a_drive_that_fails_while_the_index_is_made(video, monkeypatch):
         VideoReader(video)
 
 
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.ESTALE, "check its drive and start again"), (errno.EINVAL, "check that the file is complete")],
+)
+def test_a_drive_that_fails_when_the_file_is_opened(video, monkeypatch, number, remedy):
+    def fails(*_, **__):
+        raise OSError(number, "why")
+
+    monkeypatch.setattr(av, "open", fails)
+    with pytest.raises(DataError, match=rf"cannot be read as a video \(why\); {remedy}\.$"):
+        VideoReader(video)
+
+
 def test_the_file_is_what_it_was_only_if_nothing_changed(video):
     with VideoReader(video) as reader:
         read_from(reader, 0)

@@ -1,5 +1,6 @@
 """Packets and frames of a video file, past what is damaged."""
 
+import errno
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,8 +13,7 @@ from lp_io.video_file import file_problem
 
 Opened: TypeAlias = tuple["av.container.InputContainer", "av.VideoStream"]
 RETRIES = 100  # places in a row that cannot be parsed, after which the file counts as ended
-
-
+DRIVE = {errno.EIO, errno.ESTALE, errno.ENOTCONN}  # errors that are the drive's, or the network's behind it
 TOLERANT: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 )  # 19 always is
@@ -30,9 +30,8 @@ def open_video(path: Path, threads: int = 0) -> Opened:
     try:
         container = av.open(str(path), **TOLERANT)
     except (av.FFmpegError, OSError) as e:
-        raise DataError(
-            f"{path} cannot be read as a video ({e.strerror or e}); check that the file is complete."
-        ) from e
+        remedy = "check its drive and start again" if e.errno in DRIVE else "check that the file is complete"
+        raise DataError(f"{path} cannot be read as a video ({e.strerror or e}); {remedy}.") from e
     pictures = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not pictures:
         container.close()
