@@ -95,6 +95,13 @@ def test_a_job_that_slurm_no_longer_runs_is_lost_without_accounting(tmp_path, mo
         said.write_text(end)
         (done,) = crew.wait(5)
         assert done.lost.startswith(f"SLURM job 12 ended as {name}, see {tmp_path}/jobs/12/")
+    monkeypatch.setattr(slurm_watch.subprocess, "run", absent_program)
+    with pytest.raises(ConfigError, match="no squeue here"):
+        slurm_watch.Queue().get_state("12", "force")
+
+
+def absent_program(*_, **__):
+    raise FileNotFoundError("squeue")
 
 
 def test_unknown_options_and_an_absent_slurm_are_one_sentence(tmp_path, monkeypatch):

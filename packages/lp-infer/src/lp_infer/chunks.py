@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float
 from lp_core import DataError
 from lp_io import atomic_path
+from lp_io.files import writing_remedy
 
 HEAD = struct.Struct("<4sQIII")  # magic, first frame, frames, keypoints, checksum of these and the values
 MAGIC = b"lpc1"
@@ -72,11 +73,9 @@ class ChunkLog:
                 if file.tell() != offset + HEAD.size + len(payload):  # a full disk takes part of it
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._mine))
         except OSError as e:
-            full = e.errno in (errno.ENOSPC, errno.EDQUOT)
-            remedy = "make room there" if full else "make sure that its disk is there and can be written to"
             raise DataError(
-                f"{self._mine} cannot be written ({e.strerror}); {remedy} and give the same command again: the "
-                f"{sum(self.done.values())} frames predicted so far are kept."
+                f"{self._mine} cannot be written ({e.strerror}); {writing_remedy(e)} and give the same command "
+                f"again: the {sum(self.done.values())} frames predicted so far are kept."
             ) from e
         self._places[start] = (self._mine, offset + HEAD.size, values.shape[0])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from lp_core import Animals, DataError
 from lp_io import PredictionWriter
+from lp_io.files import writing_remedy
 
 from lp_infer.live_pose import LivePose
 
@@ -41,7 +42,7 @@ class LiveTable:
         """Append one row to each file.
 
         Raises:
-            DataError: no room left on the disk.
+            DataError: no room left on the disk, or the disk is gone.
         """
         rows = [_row(pose.number, keypoints, pose.confidence) for keypoints in (pose.keypoints, pose.raw)]
         times = f"{pose.number},{float(pose.timestamp)!r},{pose.latency:.6f}\n"
@@ -63,7 +64,7 @@ class LiveTable:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as e:
             raise DataError(
-                f"{file.name} cannot be written ({e.strerror}); make room there. The rows before are kept."
+                f"{file.name} cannot be written ({e.strerror}); {writing_remedy(e)}. The rows before are kept."
             ) from e
 
 

@@ -34,7 +34,9 @@ def rewritten(model: ov.Model) -> int:
 
 
 def _compare_with_maximum(top: Any) -> bool:
-    """The place of the first of the largest values along the last axis, in whole numbers, which no precision rounds."""
+    """The place of the first of the largest values along the last axis, in whole numbers, which no precision rounds; the last
+    place where all values are NaN or minus infinity.
+    """
     values, settings = top.input_value(0), top.get_attributes()
     rank = values.get_partial_shape().rank
     count = _length(values, rank.get_length() - 1) if rank.is_static else 0

@@ -8,6 +8,8 @@ import os
 import subprocess
 import time
 
+from lp_core import ConfigError
+
 EVERY = 15.0  # seconds between two questions, at most
 SOON = 2.0  # seconds, at least
 OVER = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"}
@@ -16,9 +18,12 @@ RUNNING = "RUNNING"  # or waiting, suspended, to be queued again: not over
 
 
 class Queue:
-    """What `squeue` says of this user's jobs. When it does not answer, nothing is concluded.
+    """What `squeue` says of this user's jobs. When the controller does not answer, nothing is concluded.
 
     Stands in for submitit's own `InfoWatcher` in a job.
+
+    Raises:
+        ConfigError: there is no `squeue`.
     """
 
     def __init__(self) -> None:
@@ -46,8 +51,12 @@ class Queue:
     def _ask(self) -> None:
         command = ["squeue", "--noheader", "--states=all", f"--user={os.getuid()}", "--format=%i|%T"]
         try:
-            answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        except (OSError, subprocess.CalledProcessError):
+            answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        except FileNotFoundError as e:
+            raise ConfigError(
+                "cluster=slurm: there is no squeue here, which says what jobs are over; install it."
+            ) from e
+        if answer.returncode:
             return  # it has said why; the controller may be starting again
         listed = dict(line.strip().split("|") for line in answer.stdout.splitlines() if "|" in line)
         for job, state in self._states.items():

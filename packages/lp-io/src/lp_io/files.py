@@ -10,6 +10,7 @@ from lp_core import DataError
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv"})
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
+FULL = {errno.ENOSPC, errno.EDQUOT}  # errors of a disk without room, or of a user's share of it
 
 
 def is_due(path: Path, source: Path) -> bool:
@@ -32,7 +33,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as e:
         _discard(temporary)
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+        if e.errno in FULL:
             raise DataError(f"There is no room left on the disk for {path}; free some and start again.") from e
         if e.filename == str(temporary):
             e.filename = str(path)  # the name that the user knows
@@ -40,6 +41,11 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     except BaseException:
         _discard(temporary)
         raise
+
+
+def writing_remedy(error: OSError) -> str:
+    """What a user can do about a file that cannot be written, as the middle of a sentence."""
+    return "make room there" if error.errno in FULL else "make sure that its disk is there and can be written to"
 
 
 def _discard(temporary: Path) -> None:
