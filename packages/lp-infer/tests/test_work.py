@@ -230,6 +230,28 @@ def test_a_video_that_is_still_written_to_has_no_table_from_workers_either(video
     assert not (tmp_path / "v.csv").exists()
 
 
+def test_progress_does_not_look_at_parts_that_a_table_is_made_of(videos, tmp_path, monkeypatch):
+    """Another thread deletes them, perhaps while they are listed."""
+    made = many.write_table
+
+    def slowly(*words):
+        broken = made(*words)
+        time.sleep(0.3)
+        return broken
+
+    def listed(self, pattern, **options):
+        if not self.exists():
+            raise FileNotFoundError(self)
+        return found(self, pattern, **options)
+
+    found = Path.glob
+    monkeypatch.setattr(many, "LOOK", 0.0)
+    monkeypatch.setattr(many, "write_table", slowly)
+    monkeypatch.setattr(Path, "glob", listed)
+    reports = predict_many(Job(work_models.extremes, OPTIONS), tables(videos, tmp_path), Processes(1))
+    assert {v: r.frames for v, r in reports.items()} == dict(zip(videos, LENGTHS, strict=True))
+
+
 def test_the_wait_for_a_first_worker_and_progress_over_all_videos_are_told(
     videos, tmp_path, notes, capsys, monkeypatch
 ):

@@ -106,7 +106,11 @@ class _Video:
         return self.about["frames"] - self.kept
 
     def written(self, keypoints: int) -> int:
-        """Of `wanted`, frames that are in the logs, about: by their size."""
+        """Of `wanted`, frames that are in the logs, about: by their size. Once all are, another thread makes the table of them
+        and deletes them, and they must not be looked at.
+        """
+        if not self.open:
+            return self.wanted
         size = sum(path.stat().st_size for path in self.log.folder.glob("*.log"))
         length = chunk_length(self.about["batch_size"])
         frames = size * length // (HEAD.size + length * keypoints * 24)
